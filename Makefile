@@ -1,0 +1,40 @@
+# make demo: boot firmware into a disk image made here.   make test: the whole test suite.
+# Both set up what they need: Debian's packages (with root or sudo), a virtual environment in .venv, this package.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find core plugins accelerators machines -name '*.py' -o -name '*.yaml')
+
+.PHONY: demo test check bench setup clean
+
+demo: $(VENV)/installed
+	@tools/need-packages seabios nasm
+	@$(BIN)/python examples/demo/make_image.py build/demo.img
+	$(BIN)/southbridge run examples/demo/machine.yaml; status=$$?; test $$status -eq 85
+
+test: setup
+	$(BIN)/python -m pytest -n 2 -q
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p southbridge
+	$(BIN)/mypy tests examples benchmarks
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+setup: $(VENV)/installed
+	@tools/need-packages $$(cat tools/test-packages)
+
+# A strict editable install links every file, so that mypy sees the package; new files need it again.
+$(VENV)/installed: setup.cfg pyproject.toml $(SOURCES)
+	@tools/need-packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]' --config-settings editable_mode=strict
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

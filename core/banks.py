@@ -1,0 +1,288 @@
+"""Banks: ranges of ports or memory that a device answers, made of registers and windows.
+
+A declaration is compiled, when the map first shows a register, into the one function that an access calls: the bound
+method itself, or the register's own accessor. Width rules are applied then, not at each access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, overload
+
+from .memory.regions import Io
+from .registers import RW, Access, Field, Method, Register, RegisterSpec
+
+if TYPE_CHECKING:
+    from .component import Component
+
+LINKED_WINDOW = 16
+"""Windows up to this size are linked by address; larger ones are called with the offset."""
+
+
+class WindowSpec:
+    """The declaration of `size` bytes at `offset` in `bank` that methods answer: `(self, offset, size[, value])`."""
+
+    def __init__(self, bank: Bank, offset: int, size: int, widths: Collection[int], doc: str) -> None:
+        self.bank = bank
+        self.offset = offset
+        self.size = size
+        self.widths = frozenset(widths)
+        self.doc = doc
+        self.name = ""
+        self.reader: str | None = None
+        self.writer: str | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def read(self, method: Method) -> Method:
+        """Binds the method that answers reads: `method(self, offset, size) -> int`."""
+        self.reader = method.__name__
+        return method
+
+    def write(self, method: Method) -> Method:
+        """Binds the method that answers writes: `method(self, offset, size, value)`."""
+        self.writer = method.__name__
+        return method
+
+
+class Bank:
+    """The declaration of a range of `size` bytes. In a constructed device the attribute is its `BankRegion`."""
+
+    unmapped = ~0
+    """What reads give where no register is."""
+    reports = False
+    """Whether accesses where no register is are guest errors."""
+
+    def __init__(self, size: int, *, doc: str = "") -> None:
+        self.size = size
+        self.doc = doc
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Bank: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> BankRegion: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Bank | BankRegion:
+        if instance is None:
+            return self
+        raise AttributeError(f"{owner.__name__}.{self.name} exists once the device is constructed")
+
+    def register(
+        self,
+        offset: int,
+        width: int = 1,
+        *,
+        reset: int | None = 0,
+        access: Access = RW,
+        fields: Mapping[str, Field] | None = None,
+        widths: Collection[int] = (),
+        when: Callable[[Any], object] | None = None,
+        doc: str = "",
+    ) -> RegisterSpec:
+        """Declares a register; see RegisterSpec."""
+        return RegisterSpec(
+            self,
+            offset,
+            width,
+            reset=reset,
+            access=access,
+            fields=fields or {},
+            widths=widths,
+            when=when,
+            doc=doc,
+        )
+
+    def window(self, offset: int, size: int, *, widths: Collection[int] = (1, 2, 4), doc: str = "") -> WindowSpec:
+        """Declares a range that methods answer; see WindowSpec."""
+        return WindowSpec(self, offset, size, widths, doc)
+
+
+class PortBank(Bank):
+    """A range of I/O ports."""
+
+
+class MmioBank(Bank):
+    """A range of memory addresses."""
+
+    unmapped = 0
+    reports = True
+
+
+class BankRegion(Io):
+    """A bank of one device, as a region of an address space."""
+
+    def __init__(self, bank: Bank, component: Component, name: str) -> None:
+        specs = [spec for spec in component.register_specs if spec.bank is bank]
+        specs.sort(key=lambda spec: spec.when is None)
+        windows = [window for window in component.window_specs if window.bank is bank]
+        widths = frozenset[int]().union(*(spec.widths for spec in specs), *(window.widths for window in windows))
+        super().__init__(name, bank.size, self.read, self.write, widths=widths or {1, 2, 4}, owner=component.device)
+        self.bank = bank
+        self._component = component
+        self._specs = specs
+        self._windows = windows
+        self._readers: dict[int, Callable[[], int]] = {}
+        self._writers: dict[int, Callable[[int], Any]] = {}
+
+    def read(self, offset: int, size: int) -> int:
+        """What a guest reads of `size` bytes at `offset`."""
+        reader = self._readers.get(offset << 4 | size) or self.link_read(offset, size) or self._reader(offset, size)
+        return reader() if reader else self._unmapped_read(offset, size)
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """A guest's write."""
+        writer = self._writers.get(offset << 4 | size) or self.link_write(offset, size) or self._writer(offset, size)
+        if writer:
+            writer(value)
+        else:
+            self._unmapped_write(offset, size, value)
+
+    def link_read(self, offset: int, size: int) -> Callable[[], int] | None:
+        """See Io."""
+        reader = self._reader(offset, size) if self._linkable(offset) else None
+        if reader:
+            self._readers[offset << 4 | size] = reader
+        return reader
+
+    def link_write(self, offset: int, size: int) -> Callable[[int], Any] | None:
+        """See Io."""
+        writer = self._writer(offset, size) if self._linkable(offset) else None
+        if writer:
+            self._writers[offset << 4 | size] = writer
+        return writer
+
+    def _linkable(self, offset: int) -> bool:
+        return not any(w.offset <= offset < w.offset + w.size and w.size > LINKED_WINDOW for w in self._windows)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _reader(self, offset: int, size: int) -> Callable[[], int] | None:
+        specs = [s for s in self._specs if s.readable and s.offset <= offset and offset + size <= s.offset + s.width]
+        if specs:
+            return self._chosen(specs, [self._register_reader(spec, offset, size) for spec in specs])
+        for window in self._windows:
+            if window.reader and window.offset <= offset and offset + size <= window.offset + window.size:
+                return partial(getattr(self._component, window.reader), offset - window.offset, size)
+        if size > 1 and self._covers(offset, size):
+            half = size // 2
+            low = partial(self.read, offset, half)
+            high = partial(self.read, offset + half, half)
+            return lambda: low() | high() << 8 * half
+        return None
+
+    def _register_reader(self, spec: RegisterSpec, offset: int, size: int) -> Callable[[], int]:
+        if size not in spec.widths:
+            return partial(self._refused_read, spec, size)
+        register: Register = vars(self._component)[spec.name]
+        whole: Callable[[], int]
+        if spec.reader:
+            whole = getattr(self._component, spec.reader)
+        else:
+            whole = register.guest_read_clear if spec.rc_mask else register.guest_read
+        if size == spec.width:
+            return whole
+        shift, mask = 8 * (offset - spec.offset), (1 << 8 * size) - 1
+        return lambda: whole() >> shift & mask
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def _writer(self, offset: int, size: int) -> Callable[[int], Any] | None:
+        inside = [s for s in self._specs if s.offset <= offset and offset + size <= s.offset + s.width]
+        specs = [spec for spec in inside if spec.writable] or inside
+        if specs:
+            return self._chosen(specs, [self._register_writer(spec, offset, size) for spec in specs])
+        for window in self._windows:
+            if window.writer and window.offset <= offset and offset + size <= window.offset + window.size:
+                return partial(getattr(self._component, window.writer), offset - window.offset, size)
+        if size > 1 and self._covers(offset, size):
+            half = size // 2
+            low = partial(self.write, offset, half)
+            high = partial(self.write, offset + half, half)
+            mask = (1 << 8 * half) - 1
+
+            def write_halves(value: int) -> None:
+                low(value & mask)
+                high(value >> 8 * half)
+
+            return write_halves
+        return None
+
+    def _register_writer(self, spec: RegisterSpec, offset: int, size: int) -> Callable[[int], Any]:
+        if size not in spec.widths:
+            return partial(self._refused_write, spec, size)
+        if not spec.writable:
+            return partial(self._read_only_write, spec)
+        register: Register = vars(self._component)[spec.name]
+        whole = self._whole_writer(spec, register)
+        if size == spec.width:
+            return whole
+        shift = 8 * (offset - spec.offset)
+        lanes = ((1 << 8 * size) - 1) << shift
+        kept = ~lanes & ~spec.w1c_mask
+        return lambda value: whole(register.value & kept | value << shift & lanes)
+
+    def _whole_writer(self, spec: RegisterSpec, register: Register) -> Callable[[int], Any]:
+        if spec.writer:
+            method: Callable[[int], Any] = getattr(self._component, spec.writer)
+            return method
+        store = register.guest_store
+        if spec.after_write is None:
+            return store
+        after = getattr(self._component, spec.after_write)
+
+        def store_and_tell(value: int) -> None:
+            store(value)
+            after(register.value)
+
+        return store_and_tell
+
+    # --- common --------------------------------------------------------------------------------------------------
+
+    def _chosen(self, specs: list[RegisterSpec], functions: list[Callable[..., Any]]) -> Callable[..., Any]:
+        """Of registers at the same place, the first whose `when` holds."""
+        first, when = functions[0], specs[0].when
+        if when is None or len(functions) == 1:
+            return first
+        other = self._chosen(specs[1:], functions[1:])
+        component = self._component
+        return lambda *value: (first if when(component) else other)(*value)
+
+    def _covers(self, offset: int, size: int) -> bool:
+        """Whether a register or window begins or lies within the range."""
+        return any(
+            start < offset + size and offset < end
+            for start, end in (
+                *((spec.offset, spec.offset + spec.width) for spec in self._specs),
+                *((window.offset, window.offset + window.size) for window in self._windows),
+            )
+        )
+
+    def _unmapped_read(self, offset: int, size: int) -> int:
+        if self.bank.reports:
+            self._component.guest_error(f"{self.name}: read of {size} bytes at {offset:#x}, where no register is")
+        return self.bank.unmapped & ((1 << 8 * size) - 1)
+
+    def _unmapped_write(self, offset: int, size: int, value: int) -> None:
+        if self.bank.reports:
+            self._component.guest_error(f"{self.name}: {value:#x} written at {offset:#x}, where no register is")
+
+    def _refused_read(self, spec: RegisterSpec, size: int) -> int:
+        self._component.guest_error(f"{spec.name} read with {size} bytes; it takes {_sizes(spec)}")
+        return (1 << 8 * size) - 1
+
+    def _refused_write(self, spec: RegisterSpec, size: int, value: int) -> None:
+        self._component.guest_error(f"{spec.name} written with {size} bytes; it takes {_sizes(spec)}")
+
+    def _read_only_write(self, spec: RegisterSpec, value: int) -> None:
+        self._component.guest_error(f"{spec.name} is read-only; {value:#x} written")
+
+
+def _sizes(spec: RegisterSpec) -> str:
+    return " or ".join(str(width) for width in sorted(spec.widths))

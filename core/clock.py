@@ -1,0 +1,150 @@
+"""A machine's time, and the timers that devices set on it.
+
+Time is in nanoseconds since the machine started, and stands still while the machine is paused. A device never looks at
+the host's clock: under test, time moves only when the test says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+MICROSECOND = 1_000
+
+TIMERS_A_TURN = 256
+
+
+def _raise(timer: Timer, error: Exception) -> None:
+    raise error
+
+
+class Clock:
+    """Virtual time and the queue of timers. Callers hold the machine's lock, but for `now`.
+
+    `source` gives the host's time in nanoseconds. `on_deadline` is called when the earliest timer may have changed to
+    an earlier time: whoever calls `run_due` must wake up for it.
+    """
+
+    def __init__(self, source: Callable[[], int] = time.monotonic_ns) -> None:
+        self._source = source
+        self._offset = 0
+        self._stopped_at: int | None = 0
+        self._queue: list[tuple[int, int, Timer]] = []
+        self._sequence = itertools.count()
+        self.on_deadline: Callable[[], None] | None = None
+        self.on_fault: Callable[[Timer, Exception], None] = _raise
+
+    def now(self) -> int:
+        """Nanoseconds that the machine has run."""
+        return self._source() - self._offset if self._stopped_at is None else self._stopped_at
+
+    @property
+    def running(self) -> bool:
+        """Whether time passes."""
+        return self._stopped_at is None
+
+    def start(self) -> None:
+        """Time goes on from where it stood."""
+        if self._stopped_at is not None:
+            self._offset = self._source() - self._stopped_at
+            self._stopped_at = None
+            if self.on_deadline:
+                self.on_deadline()
+
+    def stop(self) -> None:
+        """Time stands still."""
+        if self._stopped_at is None:
+            self._stopped_at = self._source() - self._offset
+
+    def set(self, now: int) -> None:
+        """Makes it `now`; timers that are due by then run at the next `run_due`."""
+        if self._stopped_at is None:
+            self._offset = self._source() - now
+        else:
+            self._stopped_at = now
+
+    def deadline(self) -> int | None:
+        """When the earliest timer is due, or None."""
+        while self._queue:
+            due, _, timer = self._queue[0]
+            if timer.deadline == due:
+                return due
+            heapq.heappop(self._queue)
+        return None
+
+    def run_due(self) -> int | None:
+        """Runs the timers that are due, earliest first; returns when the next one is, or None.
+
+        Gives up after a turn's worth: a guest may program a timer faster than the host can run it.
+        """
+        for _ in range(TIMERS_A_TURN):
+            due = self.deadline()
+            if due is None or due > self.now():
+                return due
+            timer = heapq.heappop(self._queue)[2]
+            try:
+                timer.fire()
+            except Exception as error:  # a device's code may raise anything
+                self.on_fault(timer, error)
+        return self.deadline()
+
+    def advance(self, *, ns: int = 0, us: float = 0, ms: float = 0) -> None:
+        """For tests, while the clock is stopped: time moves on, and each timer runs exactly when it is due."""
+        assert self._stopped_at is not None, "the clock is running by itself"
+        end = self._stopped_at + ns + round(us * MICROSECOND) + round(ms * MILLISECOND)
+        while True:
+            due = self.deadline()
+            if due is None or due > end:
+                break
+            self._stopped_at = max(self._stopped_at, due)
+            self.run_due()
+        self._stopped_at = end
+
+    def _arm(self, timer: Timer, deadline: int) -> None:
+        timer.deadline = deadline
+        earliest = not self._queue or deadline < self._queue[0][0]
+        heapq.heappush(self._queue, (deadline, next(self._sequence), timer))
+        if earliest and self.on_deadline:
+            self.on_deadline()
+
+
+class Timer:
+    """Calls `call(**arguments)` once, at `deadline` on its clock. At most one deadline is set at a time."""
+
+    __slots__ = ("_clock", "arguments", "call", "deadline")
+
+    def __init__(self, clock: Clock, call: Callable[..., Any]) -> None:
+        self._clock = clock
+        self.call = call
+        self.deadline: int | None = None
+        self.arguments: dict[str, Any] = {}
+
+    @property
+    def pending(self) -> bool:
+        """Whether a deadline is set."""
+        return self.deadline is not None
+
+    def at(self, deadline: int, **arguments: Any) -> None:
+        """Sets the deadline, in the clock's nanoseconds, in place of an earlier one; one that passed is due at once."""
+        self.arguments = arguments
+        if deadline != self.deadline:
+            self._clock._arm(self, deadline)
+
+    def after(self, *, ns: int = 0, us: float = 0, ms: float = 0, s: float = 0, **arguments: Any) -> None:
+        """Sets the deadline that long from now. Replaces an earlier setting."""
+        delay = ns + round(us * MICROSECOND + ms * MILLISECOND + s * SECOND)
+        self.at(self._clock.now() + delay, **arguments)
+
+    def cancel(self) -> None:
+        """It isn't called after all."""
+        self.deadline = None
+
+    def fire(self) -> None:
+        """Calls it now."""
+        self.deadline = None
+        self.call(**self.arguments)

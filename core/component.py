@@ -1,0 +1,278 @@
+"""Components: a device, or a part of one (a channel, a chip), with its registers, state and timers.
+
+All of it is declared in the class body:
+
+    class Channel(Component):
+        COUNT = Channel.ports.register(...)             # a register
+        mode: int = State(0, ge=0, le=5, doc="...")     # state beyond the registers
+
+        @timer
+        def expire(self) -> None: ...                   # self.expire.after(us=5), self.expire.cancel()
+
+    class Pit(Device):
+        channels: list[Channel] = Parts(Channel, 3)     # parts
+
+From the declarations come reset, `save` and `load`. What is loaded is validated before any of it takes effect.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, overload
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from .banks import Bank, BankRegion, WindowSpec
+from .clock import Timer
+from .errors import SouthbridgeError
+from .properties import declared_type
+from .registers import RegisterSpec
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .device import Device
+
+P = ParamSpec("P")
+
+
+class StateSpec:
+    """The declaration of a piece of state: its value after reset, and what a restored value must satisfy."""
+
+    def __init__(self, default: Any, keep: bool, doc: str, constraints: dict[str, Any]) -> None:
+        self.default = default
+        self.keep = keep
+        self.doc = doc
+        self.constraints = constraints
+
+
+def State(default: Any, *, keep: bool = False, doc: str = "", **constraints: Any) -> Any:
+    """Declares a piece of state, with its value after a reset; `keep`: a reset doesn't change it.
+
+    A restored value must satisfy the annotation and the `constraints` (pydantic's: `ge`, `le`, `max_length`...).
+    """
+    return StateSpec(default, keep, doc, constraints)
+
+
+class PartsSpec:
+    """The declaration of a component's parts."""
+
+    def __init__(self, make: type[Component], count: int | None) -> None:
+        self.make = make
+        self.count = count
+
+
+def Part(make: type[Component]) -> Any:
+    """Declares a part."""
+    return PartsSpec(make, None)
+
+
+def Parts(make: type[Component], count: int) -> Any:
+    """Declares a list of `count` like parts."""
+    return PartsSpec(make, count)
+
+
+class BoundTimer(Timer, Generic[P]):
+    """A component's timer, which can also be called as the plain method."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Runs the method now, without touching the deadline."""
+        self.call(*args, **kwargs)
+
+
+class TimerSpec(Generic[P]):
+    """A method that is called by the clock. In an object, the attribute is its `BoundTimer`."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], None]) -> None:
+        self.method = method
+        self.name = method.__name__
+        self.__doc__ = method.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> TimerSpec[P]: ...
+
+    @overload
+    def __get__(self, instance: Component, owner: type) -> BoundTimer[P]: ...
+
+    def __get__(self, instance: Component | None, owner: type) -> TimerSpec[P] | BoundTimer[P]:
+        if instance is None:
+            return self
+        bound: BoundTimer[P] = BoundTimer(instance.device.machine.clock, self.method.__get__(instance))
+        vars(instance)[self.name] = bound
+        return bound
+
+
+def timer(method: Callable[Concatenate[Any, P], None]) -> TimerSpec[P]:
+    """Makes a method a timer: `self.METHOD.after(us=..., argument=...)` has it called then. Saved with the state."""
+    return TimerSpec(method)
+
+
+class Component:
+    """Something with registers, state, timers and parts, in a device."""
+
+    register_specs: ClassVar[list[RegisterSpec]] = []
+    window_specs: ClassVar[list[WindowSpec]] = []
+    bank_specs: ClassVar[list[Bank]] = []
+    state_specs: ClassVar[dict[str, StateSpec]] = {}
+    timer_specs: ClassVar[list[str]] = []
+    part_specs: ClassVar[dict[str, PartsSpec]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+
+        def declared(kind: type) -> list[Any]:
+            return [value for value in own.values() if isinstance(value, kind)]
+
+        cls.register_specs = [spec for spec in cls.register_specs if spec.name not in own] + declared(RegisterSpec)
+        cls.window_specs = [spec for spec in cls.window_specs if spec.name not in own] + declared(WindowSpec)
+        cls.bank_specs = [spec for spec in cls.bank_specs if spec.name not in own] + declared(Bank)
+        cls.timer_specs = [*cls.timer_specs, *(spec.name for spec in declared(TimerSpec))]
+        cls.state_specs = {**cls.state_specs, **{k: v for k, v in own.items() if isinstance(v, StateSpec)}}
+        cls.part_specs = {**cls.part_specs, **{k: v for k, v in own.items() if isinstance(v, PartsSpec)}}
+
+    def _construct(self, device: Device, path: str) -> None:
+        """Makes registers, banks, state and parts; `path` is "" for the device itself, else "channels[1]"."""
+        self.device = device
+        self.path = path
+        prefix = f"{device.id}.{path}." if path else f"{device.id}."
+        attributes = vars(self)
+        for spec in self.register_specs:
+            attributes[spec.name] = spec.make()
+        for bank in self.bank_specs:
+            attributes[bank.name] = BankRegion(bank, self, prefix + bank.name)
+        for name, state in self.state_specs.items():
+            attributes[name] = copy.copy(state.default)
+        dot = f"{path}." if path else ""
+        for name, parts in self.part_specs.items():
+            if parts.count is None:
+                attributes[name] = parts.make()
+                attributes[name]._construct(device, f"{dot}{name}")
+            else:
+                attributes[name] = [parts.make() for _ in range(parts.count)]
+                for index, part in enumerate(attributes[name]):
+                    part._construct(device, f"{dot}{name}[{index}]")
+
+    def parts(self) -> list[tuple[str, Component]]:
+        """The parts, each with its key in the saved state."""
+        found: list[tuple[str, Component]] = []
+        for name, spec in self.part_specs.items():
+            value = vars(self)[name]
+            if spec.count is None:
+                found.append((name, value))
+            else:
+                found.extend((f"{name}[{index}]", part) for index, part in enumerate(value))
+        return found
+
+    @property
+    def clock(self) -> Clock:
+        """The machine's clock."""
+        return self.device.machine.clock
+
+    def guest_error(self, message: str) -> None:
+        """Notes that the guest did what the hardware forbids."""
+        self.device.machine.guest_error(self.device, f"{self.path}: {message}" if self.path else message)
+
+    def reset_registers(self) -> None:
+        """Puts registers and state to what they are after a reset, and cancels the timers; parts as well."""
+        attributes = vars(self)
+        for spec in self.register_specs:
+            if spec.reset is not None:
+                attributes[spec.name].value = spec.reset
+        for name, state in self.state_specs.items():
+            if not state.keep:
+                attributes[name] = copy.copy(state.default)
+        for name in self.timer_specs:
+            getattr(self, name).cancel()
+        for _, part in self.parts():
+            part.reset_registers()
+
+    # --- saved state ---------------------------------------------------------------------------------------------
+
+    def save(self) -> dict[str, Any]:
+        """Registers, state, timers and parts, by name, as plain data."""
+        attributes = vars(self)
+        timers = {name: getattr(self, name) for name in self.timer_specs}
+        return {
+            "registers": {spec.name: attributes[spec.name].value for spec in self.register_specs},
+            "state": {name: copy.copy(attributes[name]) for name in self.state_specs},
+            "timers": {
+                name: {"deadline": bound.deadline, "arguments": dict(bound.arguments)}
+                for name, bound in timers.items()
+                if bound.pending
+            },
+            "parts": {key: part.save() for key, part in self.parts()},
+        }
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Takes over what `save` gave. Raises SouthbridgeError, having changed nothing, if it isn't valid here."""
+        self._check(saved)
+        self._apply(saved)
+
+    def _check(self, saved: dict[str, Any]) -> None:
+        where = f"{self.device.id}.{self.path}" if self.path else self.device.id
+        try:
+            state_model(type(self)).model_validate(saved)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise SouthbridgeError(f"saved state of {where}: {key}: {first['msg']}") from None
+        for key, part in self.parts():
+            part._check(saved["parts"][key])
+
+    def _apply(self, saved: dict[str, Any]) -> None:
+        attributes = vars(self)
+        for name, value in saved["registers"].items():
+            attributes[name].value = value
+        for name, value in saved["state"].items():
+            attributes[name] = copy.copy(value)
+        for name in self.timer_specs:
+            bound = getattr(self, name)
+            bound.cancel()
+            if name in saved["timers"]:
+                bound.at(saved["timers"][name]["deadline"], **saved["timers"][name]["arguments"])
+        for key, part in self.parts():
+            part._apply(saved["parts"][key])
+
+
+class _SavedTimer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    deadline: int = Field(ge=0)
+    arguments: dict[str, int | str | bool | bytes | None]
+
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+_models: dict[type[Component], type[BaseModel]] = {}
+
+
+def state_model(cls: type[Component]) -> type[BaseModel]:
+    """The pydantic model of what `save` gives for a `cls`, parts left to their own."""
+    if cls not in _models:
+        _models[cls] = _make_state_model(cls)
+    return _models[cls]
+
+
+def _make_state_model(cls: type[Component]) -> type[BaseModel]:
+    registers: dict[str, Any] = {
+        spec.name: (int, Field(ge=0, le=(1 << 8 * spec.width) - 1)) for spec in cls.register_specs
+    }
+    state: dict[str, Any] = {
+        name: (declared_type(cls, name), Field(**spec.constraints)) for name, spec in cls.state_specs.items()
+    }
+    timers: dict[str, Any] = dict.fromkeys(cls.timer_specs, (_SavedTimer | None, None))
+    parts: dict[str, Any] = {}
+    for name, spec in cls.part_specs.items():
+        keys = [name] if spec.count is None else [f"{name}[{index}]" for index in range(spec.count)]
+        parts |= {f"part{len(parts) + i}": (dict[str, Any], Field(alias=key)) for i, key in enumerate(keys)}
+    return create_model(
+        f"{cls.__name__}State",
+        __config__=_STRICT,
+        registers=(create_model("Registers", __config__=_STRICT, **registers), ...),
+        state=(create_model("State", __config__=_STRICT, **state), ...),
+        timers=(create_model("Timers", __config__=_STRICT, **timers), ...),
+        parts=(create_model("Parts", __config__=_STRICT, **parts), ...),
+    )

@@ -1,0 +1,121 @@
+"""Devices: what the guest sees.
+
+A device's life: it is constructed with its properties; `realize` claims ranges, lines and back ends and may fail with a
+clear error; `reset` any number of times; `unrealize` when it leaves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .component import Component
+from .dma import Dma
+from .errors import RealizeError, SouthbridgeError
+from .memory.regions import Container, Io, Region
+from .properties import Configurable
+from .units import format_size
+
+if TYPE_CHECKING:
+    from .interrupts import Pin
+    from .machine import Machine
+
+
+class Device(Configurable, Component):
+    """One device of one machine. Its class declares properties, registers, state, timers and parts."""
+
+    state_version: ClassVar[int] = 1
+    """Of the saved state; other versions are refused."""
+
+    machine: Machine
+
+    def __init__(self, id: str, **properties: Any) -> None:
+        super().__init__(**properties)
+        self.id = id
+        self.broken = False
+        """Its code raised: it reads as ones, and is left alone from then on."""
+        self.dma = Dma(self)
+        self._claims: list[tuple[Container, Region]] = []
+        self._construct(self, "")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+    # --- life, for subclasses to extend --------------------------------------------------------------------------
+
+    def realize(self) -> None:
+        """Takes its place in `self.machine`. Raises RealizeError."""
+
+    def reset(self) -> None:
+        """Does what the hardware's reset does. The base puts registers and state to their reset values."""
+        self.reset_registers()
+
+    def unrealize(self) -> None:
+        """Leaves the machine: the base gives back ranges and interrupt lines, and stops the timers."""
+        for container, region in self._claims:
+            container.remove(region)
+        self._claims.clear()
+        self.machine.isa.release(self)
+        self.reset_registers()
+
+    def loaded(self) -> None:
+        """State was restored: a device whose lines or ranges follow from it sets them here."""
+
+    # --- claims --------------------------------------------------------------------------------------------------
+
+    def claim_ports(self, region: Region, base: int) -> None:
+        """Answers ports from `base` on with `region`. Raises RealizeError if another device has any of them."""
+        self._claim(self.machine.ports.root, region, base, "ports", 0)
+
+    def claim_memory(self, region: Region, base: int, *, priority: int = 0) -> None:
+        """Answers guest-physical addresses from `base` on with `region`.
+
+        Raises RealizeError if another device claimed any of them at the same priority.
+        """
+        self._claim(self.machine.memory.root, region, base, "memory", priority)
+
+    def claim_irq(self, number: int) -> Pin:
+        """A pin on ISA interrupt line `number`. Raises RealizeError if another ISA device has it."""
+        return self.machine.isa.claim(number, self)
+
+    def _claim(self, container: Container, region: Region, base: int, what: str, priority: int) -> None:
+        end = base + region.size
+        if base < 0 or end > container.size:
+            raise RealizeError(f"{self.id}: {what} {base:#x} to {end - 1:#x} lie outside the machine")
+        for child in container.children:
+            overlaps = child.offset < end and base < child.offset + child.region.size
+            if overlaps and child.priority == priority:
+                other = child.region.owner.id if child.region.owner else child.region.name
+                at = f"{child.offset:#x} to {child.offset + child.region.size - 1:#x}"
+                raise RealizeError(
+                    f"{self.id}: {what} {base:#x} to {end - 1:#x} ({format_size(region.size)}) "
+                    f"overlap {at}, which {other} has"
+                )
+        container.add(base, region, priority)
+        self._claims.append((container, region))
+
+    def regions(self) -> list[Io]:
+        """Every bank of the device and its parts."""
+        found: list[Io] = []
+        queue: list[Component] = [self]
+        while queue:
+            component = queue.pop()
+            found.extend(vars(component)[bank.name] for bank in component.bank_specs)
+            queue.extend(part for _, part in component.parts())
+        return found
+
+    # --- saved state ---------------------------------------------------------------------------------------------
+
+    def save(self) -> dict[str, Any]:
+        """The device's state as plain data, with its version."""
+        return {"version": self.state_version, **super().save()}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Takes over what `save` gave. Raises SouthbridgeError, having changed nothing, if it isn't valid here."""
+        contents = dict(saved)
+        version = contents.pop("version", None)
+        if version != self.state_version:
+            raise SouthbridgeError(
+                f"saved state of {self.id}: version {version!r}; {type(self).__name__} takes {self.state_version}"
+            )
+        super().load(contents)
+        self.loaded()

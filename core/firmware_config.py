@@ -1,0 +1,56 @@
+"""What the machine tells its firmware: named files and numbered items, which a `fw_cfg` device shows the guest.
+
+Contents are bytes, or a function that gives them when the firmware looks (after every device is realized).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Contents = bytes | Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class BootDevice:
+    """A device to boot from, as firmware finds it: `index` ascending, `path` in Open Firmware's form."""
+
+    index: int
+    path: str
+
+
+class FirmwareConfig:
+    """The registry. Devices add to it while they are realized."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Contents] = {}
+        self.items: dict[int, Contents] = {}
+        self.boot_devices: list[BootDevice] = []
+
+    def add_file(self, name: str, contents: Contents) -> None:
+        """Adds the file `name` (at most 55 ASCII characters, such as "etc/e820"). Raises ValueError if it exists."""
+        if not name.isascii() or not 0 < len(name) < 56:
+            raise ValueError(f"not a firmware file's name: {name!r}")
+        if name in self.files:
+            raise ValueError(f"firmware file {name!r} is there twice")
+        self.files[name] = contents
+
+    def add_item(self, key: int, contents: Contents) -> None:
+        """Sets the numbered item `key`."""
+        self.items[key] = contents
+
+    def add_boot_device(self, index: int, path: str) -> None:
+        """Names a device to boot from. Raises ValueError if `index` is taken."""
+        if any(device.index == index for device in self.boot_devices):
+            raise ValueError(f"bootindex {index} is taken")
+        self.boot_devices.append(BootDevice(index, path))
+
+    def boot_order(self) -> bytes:
+        """The contents of the file "bootorder": a path a line, the first to try first, zero-terminated."""
+        ordered = sorted(self.boot_devices, key=lambda device: device.index)
+        return "\n".join(device.path for device in ordered).encode() + b"\0" if ordered else b""
+
+
+def resolve(contents: Contents) -> bytes:
+    """The bytes, now."""
+    return contents if isinstance(contents, bytes) else contents()

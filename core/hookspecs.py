@@ -1,0 +1,210 @@
+"""The contract between the core, accelerators, devices and extensions: every hook that there is.
+
+Each machine has a plugin manager of its own (`southbridge.hooks`). Unless a hook says otherwise it is called with the
+machine's lock held, on whatever thread caused it (a vCPU's or the main loop's), and may not be called again before it
+returns. Addresses are guest-physical, sizes in bytes.
+
+Hooks marked *linked* are on hot paths: while one plugin implements such a hook, calling it is calling that function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import typer
+
+    from .accelerator import Accelerator
+    from .device import Device
+    from .machine import Machine, ShutdownReason
+    from .memory.guest import Mapping
+    from .memory.regions import Ram, Section
+
+PROJECT = "southbridge"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class GuestMemory:
+    """A device's access to guest memory (DMA). Implemented by the accelerator. Linked.
+
+    Any thread that holds the machine's lock may call these, also from within a guest access.
+    """
+
+    @hookspec(firstresult=True)
+    def memory_read(self, address: int, length: int) -> bytes:
+        """`length` bytes at `address`, which may span RAM blocks.
+
+        Raises GuestMemoryError if a part isn't RAM or ROM.
+        """
+        raise AssertionError
+
+    @hookspec(firstresult=True)
+    def memory_write(self, address: int, data: bytes) -> bool | None:
+        """Stores `data` at `address`; marks its pages dirty; a software CPU forgets translations of them.
+
+        Raises GuestMemoryError, having stored nothing, if a part isn't RAM.
+        """
+
+    @hookspec(firstresult=True)
+    def memory_map(self, address: int, length: int, write: bool) -> Mapping:
+        """Host access to guest memory from `address` on: at least one byte and at most `length`.
+
+        Whoever maps goes on behind the mapping's end with another one. A mapping holds until `memory_unmap`; hold few,
+        and briefly. Raises GuestMemoryError if `address` isn't RAM (or, for reading, ROM).
+        """
+        raise AssertionError
+
+    @hookspec(firstresult=True)
+    def memory_unmap(self, mapping: Mapping, written: int) -> bool | None:
+        """Gives `mapping` back. Its first `written` bytes were changed: they are marked dirty."""
+
+
+class MemoryTopology:
+    """What guest addresses mean, for accelerators to follow."""
+
+    @hookspec
+    def memory_region_added(self, section: Section) -> None:
+        """`section` of guest-physical memory answers from now on. Removals of one change come before its additions."""
+
+    @hookspec
+    def memory_region_removed(self, section: Section) -> None:
+        """`section` no longer answers."""
+
+
+class DirtyLogging:
+    """Which pages the guest wrote. Implemented by the accelerator for the guest's own stores; the core adds DMA."""
+
+    @hookspec(firstresult=True)
+    def dirty_log_start(self, region: Ram) -> bool | None:
+        """The guest's stores to `region` are recorded from now on. True if this accelerator records them."""
+
+    @hookspec(firstresult=True)
+    def dirty_log_stop(self, region: Ram) -> bool | None:
+        """They no longer are."""
+
+    @hookspec(firstresult=True)
+    def dirty_log_sync(self, region: Ram) -> npt.NDArray[np.bool_] | None:
+        """The pages of `region` that the guest wrote since the last call, one element a page; clears the record."""
+
+
+class Passthrough:
+    """A real PCI device given to the guest. Implemented by accelerators that can; `address` is "0000:01:00.0"."""
+
+    @hookspec(firstresult=True)
+    def passthrough_attach(self, device: Device, address: str) -> Any:
+        """Takes the host's PCI device for `device`; the result is a handle for the calls below."""
+
+    @hookspec(firstresult=True)
+    def passthrough_detach(self, handle: Any) -> bool | None:
+        """Gives it back, reset."""
+
+    @hookspec(firstresult=True)
+    def passthrough_map_bar(self, handle: Any, bar: int, address: int) -> bool | None:
+        """The guest placed the real BAR number `bar` at `address`."""
+
+    @hookspec(firstresult=True)
+    def passthrough_unmap_bar(self, handle: Any, bar: int) -> bool | None:
+        """The guest moved it away, or switched it off."""
+
+    @hookspec(firstresult=True)
+    def passthrough_bind_interrupt(self, handle: Any, kind: str, number: int) -> bool | None:
+        """The device's interrupt (`kind` "intx", "msi" or "msix") is the guest's line or vector `number`."""
+
+    @hookspec(firstresult=True)
+    def passthrough_unbind_interrupt(self, handle: Any, kind: str, number: int) -> bool | None:
+        """It no longer is."""
+
+
+class Interrupts:
+    """Lines and messages on their way to a CPU whose interrupt controller the accelerator plays."""
+
+    @hookspec(firstresult=True)
+    def irq_set(self, line: int, level: bool) -> bool | None:
+        """ISA interrupt line `line` (0 to 15) changed, while the accelerator has the interrupt controller. Linked."""
+
+    @hookspec(firstresult=True)
+    def msi_send(self, address: int, data: int) -> bool | None:
+        """A device signals a message: a 32-bit store of `data` to `address`. True if somebody took it. Linked."""
+
+    @hookspec
+    def a20_changed(self, enabled: bool) -> None:
+        """The A20 gate: while it is not `enabled`, address bit 20 of the CPU reads as zero."""
+
+
+class Offload:
+    """Platform devices that an accelerator emulates itself."""
+
+    @hookspec(firstresult=True)
+    def offload_device(self, device: Device, state: dict[str, Any]) -> bool | None:
+        """The accelerator takes over `device` with its saved `state`. True if it did; None if it doesn't play it."""
+
+    @hookspec(firstresult=True)
+    def reclaim_device(self, device: Device) -> dict[str, Any] | None:
+        """The accelerator gives `device` back: its state, as `Device.save` has it."""
+
+
+class Lifecycle:
+    """What happens to a machine. Called on the main loop's thread (the thread that builds, before it runs)."""
+
+    @hookspec
+    def machine_created(self, machine: Machine) -> None:
+        """Every device is realized; nothing ran yet."""
+
+    @hookspec
+    def machine_reset(self, machine: Machine) -> None:
+        """Every device was reset, and the CPUs are about to be. Also before the first run."""
+
+    @hookspec
+    def machine_paused(self, machine: Machine) -> None:
+        """The vCPUs and the clock stand still."""
+
+    @hookspec
+    def machine_resumed(self, machine: Machine) -> None:
+        """The vCPUs and the clock are about to go on."""
+
+    @hookspec
+    def machine_stopped(self, machine: Machine, reason: ShutdownReason) -> None:
+        """The machine ended. Devices and back ends still exist."""
+
+    @hookspec
+    def accelerator_changed(self, machine: Machine, accelerator: Accelerator) -> None:
+        """`accelerator` runs the machine's CPUs from now on."""
+
+
+class Extension:
+    """More commands."""
+
+    @hookspec
+    def register_commands(self, commands: typer.Typer) -> None:
+        """Adds verbs to the `southbridge` command. Called once, by the command line."""
+
+    @hookspec
+    def register_monitor_commands(self, machine: Machine) -> dict[str, Any] | None:
+        """Monitor commands by name."""
+
+
+GROUPS = (
+    GuestMemory,
+    MemoryTopology,
+    DirtyLogging,
+    Passthrough,
+    Interrupts,
+    Offload,
+    Lifecycle,
+    Extension,
+)
+
+LINKED = (
+    "memory_read",
+    "memory_write",
+    "memory_map",
+    "memory_unmap",
+    "irq_set",
+    "msi_send",
+)

@@ -1,0 +1,130 @@
+"""Interrupt wires: from a device's pin to whatever listens, and from there to a CPU.
+
+A *wire* carries the wired-OR of the pins on it to its sinks. The sixteen ISA interrupt lines are wires whose sinks are
+interrupt controllers; a PCI bus has four more per slot, which the chipset routes to ISA lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .errors import RealizeError
+from .memory.regions import Owner
+
+Sink = Callable[[bool], None]
+
+
+class InterruptController(Protocol):
+    """What drives a CPU's INTR pin."""
+
+    def pending_vector(self) -> int | None:
+        """The vector that the controller would give now, or None while it doesn't request. Has no side effect."""
+
+    def acknowledge(self, vector: int) -> None:
+        """The CPU took `vector`, which `pending_vector` gave."""
+
+
+class Wire:
+    """Carries the OR of its pins. Each sink is called with the new level when it changes."""
+
+    __slots__ = ("_high", "name", "sinks")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sinks: list[Sink] = []
+        self._high = 0
+
+    @property
+    def level(self) -> bool:
+        """Whether any pin is asserted."""
+        return self._high > 0
+
+    def pin(self) -> Pin:
+        """A new pin on this wire, not asserted."""
+        return Pin(self)
+
+    def connect(self, sink: Sink) -> None:
+        """`sink` is called with each new level, and at once if the wire is high."""
+        self.sinks.append(sink)
+        if self._high:
+            sink(True)
+
+    def disconnect(self, sink: Sink) -> None:
+        """`sink` hears no more."""
+        self.sinks.remove(sink)
+
+
+class Pin:
+    """One device's output on a wire."""
+
+    __slots__ = ("_asserted", "_wire")
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._asserted = False
+
+    @property
+    def asserted(self) -> bool:
+        """Whether this device asserts the line."""
+        return self._asserted
+
+    def set(self, level: bool | int) -> None:
+        """Asserts the line, or lets go of it."""
+        level = bool(level)
+        if level is self._asserted:
+            return
+        self._asserted = level
+        wire = self._wire
+        if level:
+            wire._high += 1
+            if wire._high == 1:
+                for sink in wire.sinks:
+                    sink(True)
+        else:
+            wire._high -= 1
+            if wire._high == 0:
+                for sink in wire.sinks:
+                    sink(False)
+
+
+class IsaInterrupts:
+    """The sixteen ISA interrupt lines of a PC, IRQ 0 to 15.
+
+    Whether a line is edge- or level-triggered is the chipset's choice (ELCR); interrupt controllers ask here.
+    """
+
+    def __init__(self) -> None:
+        self.wires = [Wire(f"IRQ {n}") for n in range(16)]
+        self.level_triggered = 0
+        """A bit mask by line: the line is level-triggered, and may be shared."""
+        self.on_trigger_change: list[Callable[[], None]] = []
+        self._claims: dict[int, Owner] = {}
+
+    def claim(self, number: int, owner: Owner) -> Pin:
+        """A pin on line `number` for an ISA device; edge-triggered lines aren't shared.
+
+        Raises RealizeError if another ISA device has it.
+        """
+        if not 0 <= number < 16:
+            raise RealizeError(f"{owner.id}: there is no IRQ {number}; ISA has 0 to 15")
+        other = self._claims.get(number)
+        if other is not None and other is not owner:
+            raise RealizeError(f"{owner.id}: IRQ {number} is taken by {other.id}")
+        self._claims[number] = owner
+        return self.wires[number].pin()
+
+    def release(self, owner: Owner) -> None:
+        """`owner` no longer uses its lines."""
+        self._claims = {number: other for number, other in self._claims.items() if other is not owner}
+
+    def owner(self, number: int) -> Owner | None:
+        """Which ISA device has line `number`."""
+        return self._claims.get(number)
+
+    def set_level_triggered(self, mask: int) -> None:
+        """Makes the lines in `mask` level-triggered, the others edge-triggered."""
+        if mask != self.level_triggered:
+            self.level_triggered = mask
+            for notify in self.on_trigger_change:
+                notify()

@@ -1,0 +1,425 @@
+"""A machine: one accelerator, one clock, devices on buses, back ends; and its life.
+
+    machine = build(description)     # southbridge.builder: constructs and realizes everything
+    outcome = machine.run()          # until the guest or somebody else ends it
+
+`run` belongs to one thread, the main loop's. Requests to pause, reset or end come from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .block import Executor, ThreadExecutor
+from .clock import Clock, Timer
+from .errors import RealizeError, SouthbridgeError
+from .firmware_config import FirmwareConfig
+from .hooks import MachineHooks, has_hooks
+from .interrupts import InterruptController, IsaInterrupts
+from .mainloop import Alarm
+from .memory.ram import RamBlock
+from .memory.regions import Container, Io, Section
+from .memory.space import AddressSpace
+from .vcpus import VcpuThread
+
+if TYPE_CHECKING:
+    from .accelerator import Accelerator, Vcpu
+    from .device import Device
+
+MEMORY_BITS = 52
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that computes in Python lets another one in: a vCPU must not starve the main loop."""
+
+log = logging.getLogger(__name__)
+guest_log = logging.getLogger("southbridge.guest_errors")
+
+
+class RunState(enum.Enum):
+    """What a machine is doing, in QMP's words."""
+
+    PRELAUNCH = "prelaunch"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUTDOWN = "shutdown"
+
+
+class ResetReason(enum.Enum):
+    """Who asked for a reset, in QMP's words; the first three are the guest's doing."""
+
+    GUEST = "guest-reset"
+    TRIPLE_FAULT = "guest-reset: triple fault"
+    KEYBOARD = "guest-reset: keyboard controller"
+    HOST = "host-qmp-system-reset"
+
+
+class ShutdownReason(enum.Enum):
+    """Why a machine ended, in QMP's words."""
+
+    GUEST_SHUTDOWN = "guest-shutdown"
+    GUEST_RESET = "guest-reset"
+    """The guest reset itself, and the machine was told not to."""
+    GUEST_PANIC = "guest-panic"
+    HOST_QUIT = "host-qmp-quit"
+    HOST_SIGNAL = "host-signal"
+    HOST_UI = "host-ui"
+    HOST_ERROR = "host-error"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `status` is an exit status that the guest chose (isa-debug-exit), else 0."""
+
+    reason: ShutdownReason
+    status: int = 0
+
+
+@dataclass(frozen=True)
+class MemoryRange:
+    """A range of the guest-physical map as firmware is told of it (e820 types: 1 RAM, 2 reserved)."""
+
+    start: int
+    size: int
+    kind: int = 1
+
+
+@dataclass
+class A20Gate:
+    """Address line 20: open while any of its sources opens it (port 92h, the keyboard controller)."""
+
+    changed: Callable[[bool], None]
+    _sources: dict[str, bool] = field(default_factory=dict)
+    _enabled: bool = True
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the line passes."""
+        return self._enabled
+
+    def set(self, source: str, level: bool) -> None:
+        """`source` opens or closes the gate, for its part."""
+        self._sources[source] = level
+        enabled = any(self._sources.values())
+        if enabled != self._enabled:
+            self._enabled = enabled
+            self.changed(enabled)
+
+
+class Machine:
+    """A PC. Everything that devices, accelerators and monitors share."""
+
+    def __init__(self, *, name: str = "machine", memory: int, clock: Clock | None = None, strict: bool = False) -> None:
+        self.name = name
+        self.strict = strict
+        """What a device's code raises ends the machine, instead of only the device."""
+        self.on_guest_reset: Callable[[ResetReason], bool] = lambda reason: True
+        """Asked when the guest resets the machine: False ends it instead."""
+        self.lock = threading.RLock()
+        """Guards everything that the guest can see."""
+        self.hooks = MachineHooks()
+        self.clock = clock or Clock()
+        self.clock.on_fault = self._timer_failed
+        self.memory = AddressSpace("memory", 1 << MEMORY_BITS, self._access_failed)
+        self.ports = AddressSpace("ports", 1 << 16, self._access_failed)
+        self.bus_memory = Container("bus", 1 << MEMORY_BITS)
+        """What the memory controller passes on: PCI's and ISA's memory addresses."""
+        self.memory.root.add(0, self.bus_memory, priority=-1)
+        self.ram = RamBlock("ram", memory)
+        self.memory_map: list[MemoryRange] = []
+        """Where RAM is, for firmware; filled in by the memory controller."""
+        self.isa = IsaInterrupts()
+        self.interrupt_controller: InterruptController | None = None
+        self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
+        self.firmware_config = FirmwareConfig()
+        self.buses: dict[str, Any] = {}
+        self.devices: dict[str, Device] = {}
+        self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
+        self.accelerator: Accelerator | None = None
+        self.executor: Executor = ThreadExecutor("block I/O")
+        """Runs the back ends' blocking work outside the lock."""
+        self.vcpus: list[VcpuThread] = []
+        self.state = RunState.PRELAUNCH
+        self.guest_errors: deque[str] = deque(maxlen=256)
+        """The last things that the guest did wrong."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._requests: deque[Callable[[], None]] = deque()
+        self._outcome: Outcome | None = None
+        self._failure: Exception | None = None
+        self._alarm: Alarm | None = None
+        self.memory.add_listener(_HookListener(self.hooks))
+
+    # --- building ------------------------------------------------------------------------------------------------
+
+    def add_bus(self, name: str, bus: Any) -> None:
+        """Offers `bus` to devices whose `bus` property says `name`. Raises RealizeError if the name is taken."""
+        if name in self.buses:
+            raise RealizeError(f"there are two buses named {name!r}")
+        self.buses[name] = bus
+
+    def plug(self, device: Device) -> None:
+        """Adds a constructed `device` and realizes it. Raises RealizeError, leaving the machine as it was."""
+        if device.id in self.devices:
+            raise RealizeError(f"there are two devices named {device.id!r}")
+        device.machine = self
+        with self.lock, self.memory.transaction(), self.ports.transaction():
+            try:
+                device.realize()
+            except BaseException:
+                device.unrealize()
+                raise
+            self.devices[device.id] = device
+        if has_hooks(type(device)):
+            self.hooks.register(device, device.id)
+
+    def unplug(self, device: Device) -> None:
+        """Removes `device`."""
+        with self.lock, self.memory.transaction(), self.ports.transaction():
+            self.hooks.unregister(device.id)
+            device.unrealize()
+            del self.devices[device.id]
+
+    def set_accelerator(self, accelerator: Accelerator) -> None:
+        """`accelerator` runs the machine's CPUs. Raises SouthbridgeError if it can't."""
+        accelerator.attach(self)
+        self.accelerator = accelerator
+        self.hooks.register(accelerator, "accelerator")
+        with self.lock:
+            for section in self.memory.sections:
+                self.hooks.call.memory_region_added(section=section)
+        self.hooks.call.accelerator_changed(machine=self, accelerator=accelerator)
+
+    def created(self) -> None:
+        """Every device is there: tells the plugins."""
+        self.hooks.call.machine_created(machine=self)
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Runs the machine on the calling thread until it ends. Raises what went wrong, if it was the host's fault."""
+        if self.accelerator is None:
+            raise SouthbridgeError(f"{self.name} has no accelerator")
+        return asyncio.run(self._run())
+
+    async def _run(self) -> Outcome:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._alarm = Alarm(self._loop, self._run_timers)
+        self.clock.on_deadline = self._set_alarm
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        assert self.accelerator is not None
+        try:
+            for backend in self.backends["chardevs"].values():
+                backend.start(self._loop, self.lock)
+            self.vcpus = [VcpuThread(self, self.accelerator.create_vcpu(0))]
+            self._reset_now()
+            self._resume_now()
+            self._serve_requests()
+            await self._ended.wait()
+        finally:
+            self._end()
+        assert self._outcome is not None
+        return self._outcome
+
+    def _end(self) -> None:
+        for thread in self.vcpus:
+            thread.stop()
+        self.clock.stop()
+        self.clock.on_deadline = None
+        self.state = RunState.SHUTDOWN
+        reason = self._outcome.reason if self._outcome else ShutdownReason.HOST_ERROR
+        self.hooks.call.machine_stopped(machine=self, reason=reason)
+        for thread in self.vcpus:
+            thread.vcpu.close()
+        if self._alarm:
+            self._alarm.close()
+        self._loop = None
+        if self._failure:
+            raise self._failure
+
+    def close(self) -> None:
+        """Gives back what the host lent: images, terminals, sockets. The machine is of no use afterwards."""
+        for backends in self.backends.values():
+            for backend in backends.values():
+                backend.close()
+
+    # --- requests, from any thread -------------------------------------------------------------------------------
+
+    def request_reset(self, reason: ResetReason) -> None:
+        """Resets the machine soon."""
+        self.post(lambda: self._reset_requested(reason))
+
+    def request_shutdown(self, reason: ShutdownReason, status: int = 0) -> None:
+        """Ends the machine soon."""
+        outcome = Outcome(reason, status)
+        self.post(lambda: self._finish(outcome))
+
+    def request_pause(self) -> None:
+        """Pauses the machine soon."""
+        self.post(self._pause_now)
+
+    def request_resume(self) -> None:
+        """Goes on soon."""
+        self.post(self._resume_now)
+
+    def post(self, request: Callable[[], None]) -> None:
+        """Has the main loop call `request` soon, with no vCPU lock held."""
+        self._requests.append(request)
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._serve_requests)
+
+    def _serve_requests(self) -> None:
+        while self._requests:
+            try:
+                self._requests.popleft()()
+            except Exception as error:
+                self._failure = error
+                self._finish(Outcome(ShutdownReason.HOST_ERROR))
+
+    def _finish(self, outcome: Outcome) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._ended.set()
+
+    def _reset_requested(self, reason: ResetReason) -> None:
+        log.info("%s: reset (%s)", self.name, reason.value)
+        if reason is not ResetReason.HOST and not self.on_guest_reset(reason):
+            self._finish(Outcome(ShutdownReason.GUEST_RESET))
+            return
+        running = self.state is RunState.RUNNING
+        self._park_vcpus()
+        self._reset_now()
+        if running:
+            for thread in self.vcpus:
+                thread.resume()
+
+    def _reset_now(self) -> None:
+        """Resets devices and CPUs; no vCPU is in the guest."""
+        with self.lock, self.memory.transaction(), self.ports.transaction():
+            for device in self.devices.values():
+                if not device.broken:
+                    self._guarded(device, device.reset)
+        self.hooks.call.machine_reset(machine=self)
+        from .x86 import X86State
+
+        with self.lock:
+            for thread in self.vcpus:
+                thread.vcpu.load(X86State(a20=self.a20.enabled))
+
+    def _park_vcpus(self) -> None:
+        for thread in self.vcpus:
+            thread.request_pause()
+        for thread in self.vcpus:
+            thread.wait_parked()
+
+    def _pause_now(self) -> None:
+        if self.state is RunState.RUNNING:
+            self._park_vcpus()
+            self.clock.stop()
+            self.state = RunState.PAUSED
+            self.hooks.call.machine_paused(machine=self)
+
+    def _resume_now(self) -> None:
+        if self.state in (RunState.PRELAUNCH, RunState.PAUSED):
+            self.hooks.call.machine_resumed(machine=self)
+            self.state = RunState.RUNNING
+            with self.lock:
+                self.clock.start()
+            for thread in self.vcpus:
+                thread.resume()
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def _set_alarm(self) -> None:
+        deadline = self.clock.deadline()
+        if deadline is not None and self._alarm is not None and self.clock.running:
+            self._alarm.set(deadline - self.clock.now())
+
+    def _run_timers(self) -> None:
+        with self.lock:
+            if self.clock.running:
+                self.clock.run_due()
+                self._set_alarm()
+
+    # --- interrupts ----------------------------------------------------------------------------------------------
+
+    def interrupt_changed(self) -> None:
+        """The interrupt controller's output, or the vector that it would give, changed."""
+        for thread in self.vcpus:
+            thread.interrupt_changed()
+
+    def send_msi(self, device: Device, address: int, data: int) -> None:
+        """`device` signals a message."""
+        if not self.hooks.msi_send(address, data):
+            self.guest_error(device, f"MSI to {address:#x}, where no interrupt controller is")
+
+    def _a20_changed(self, enabled: bool) -> None:
+        self.hooks.call.a20_changed(enabled=enabled)
+
+    # --- what goes wrong -----------------------------------------------------------------------------------------
+
+    def guest_error(self, device: Device, message: str) -> None:
+        """Notes that the guest did to `device` what the hardware forbids."""
+        line = f"{device.id}: {message}"
+        self.guest_errors.append(line)
+        guest_log.info("%s", line)
+
+    def device_failed(self, device: Device, what: str, error: Exception) -> None:
+        """`device`'s code raised `error`: it is broken from now on, and the machine goes on; or ends, if strict."""
+        if self.strict:
+            raise error
+        details = "".join(traceback.format_exception(error))
+        log.error("%s is broken, and reads as ones from now on: %s: %s\n%s", device.id, what, error, details)
+        device.broken = True
+        for region in device.regions():
+            region.broken = True
+        self.memory.unlink()
+        self.ports.unlink()
+
+    def vcpu_failed(self, vcpu: Vcpu, error: Exception) -> None:
+        """A vCPU can't go on: the machine ends."""
+
+        def fail() -> None:
+            self._failure = error
+            self._finish(Outcome(ShutdownReason.HOST_ERROR))
+
+        self.post(fail)
+
+    def _guarded(self, device: Device, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # a device's code may raise anything
+            self.device_failed(device, getattr(call, "__name__", "call"), error)
+
+    def _access_failed(self, region: Io, offset: int, error: Exception) -> None:
+        device = next((device for device in self.devices.values() if region.owner is device), None)
+        if device is None:
+            raise error
+        self.device_failed(device, f"access to {region.name} at {offset:#x}", error)
+
+    def _timer_failed(self, timer: Timer, error: Exception) -> None:
+        component = getattr(timer.call, "__self__", None)
+        if component is None:
+            raise error
+        self.device_failed(component.device, f"timer {getattr(timer.call, '__name__', '')}", error)
+
+
+class _HookListener:
+    """Passes changes of the memory map on to the hooks."""
+
+    def __init__(self, hooks: MachineHooks) -> None:
+        self._hooks = hooks
+
+    def region_added(self, section: Section) -> None:
+        self._hooks.call.memory_region_added(section=section)
+
+    def region_removed(self, section: Section) -> None:
+        self._hooks.call.memory_region_removed(section=section)

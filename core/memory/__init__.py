@@ -1,0 +1,1 @@
+"""Guest memory: blocks of RAM, regions, address spaces, and devices' access to them."""

@@ -1,0 +1,97 @@
+"""Guest memory as the memory hooks give it, for accelerators whose guest RAM is this process's own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..errors import GuestMemoryError
+from ..hookspecs import hookimpl
+from .ram import RamBlock
+from .regions import Section
+from .space import AddressSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Host access to guest memory, from `memory_map` until `memory_unmap`.
+
+    `view` may be shorter than what was asked for; it isn't writable unless the mapping was made for writing.
+    """
+
+    address: int
+    view: memoryview
+    writable: bool
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+class FlatGuestMemory:
+    """The memory hooks over RAM blocks that the host has mapped in whole.
+
+    `wrote(block, offset, length)` is called after each store by a device: a software CPU drops its translations of it.
+    """
+
+    def __init__(self, space: AddressSpace, wrote: Callable[[RamBlock, int, int], None] | None = None) -> None:
+        self._space = space
+        self._wrote = wrote
+
+    def _pieces(self, address: int, length: int) -> Iterator[tuple[Section, int, int]]:
+        """The sections that hold `length` bytes at `address`, each with an offset into its block and a length."""
+        while length:
+            section = self._space.find(address)
+            if section is None or not section.is_ram:
+                raise GuestMemoryError(address, "no memory")
+            part = min(length, section.end - address)
+            yield section, section.block_offset + address - section.start, part
+            address += part
+            length -= part
+
+    @hookimpl
+    def memory_read(self, address: int, length: int) -> bytes:
+        """See hookspecs."""
+        section = self._space.find(address)
+        if section is not None and section.is_ram and address + length <= section.end:
+            offset = section.block_offset + address - section.start
+            return bytes(section.block.view[offset : offset + length])
+        return b"".join(
+            bytes(s.block.view[offset : offset + part]) for s, offset, part in self._pieces(address, length)
+        )
+
+    @hookimpl
+    def memory_write(self, address: int, data: bytes | memoryview) -> None:
+        """See hookspecs."""
+        pieces = list(self._pieces(address, len(data)))
+        at = 0
+        for section, _, part in pieces:
+            if section.readonly:
+                raise GuestMemoryError(address + at, "read-only memory")
+            at += part
+        at = 0
+        for section, offset, part in pieces:
+            section.block.view[offset : offset + part] = data[at : at + part]
+            self._changed(section.block, offset, part)
+            at += part
+
+    @hookimpl
+    def memory_map(self, address: int, length: int, write: bool) -> Mapping:
+        """See hookspecs."""
+        section, offset, part = next(self._pieces(address, length))
+        if write and section.readonly:
+            raise GuestMemoryError(address, "read-only memory")
+        view = section.block.view[offset : offset + part]
+        return Mapping(address, view if write else view.toreadonly(), write)
+
+    @hookimpl
+    def memory_unmap(self, mapping: Mapping, written: int) -> None:
+        """See hookspecs."""
+        if mapping.writable and written:
+            for section, offset, part in self._pieces(mapping.address, min(written, len(mapping))):
+                self._changed(section.block, offset, part)
+
+    def _changed(self, block: RamBlock, offset: int, length: int) -> None:
+        if block.dirty:
+            block.mark_dirty(offset, length)
+        if self._wrote is not None:
+            self._wrote(block, offset, length)

@@ -1,0 +1,20 @@
+"""PCI: buses, devices, configuration space, message signalled interrupts."""
+
+from .bus import PciBus
+from .config import CONFIG, Bar, BarKind, IoBar, MmioBar, PciIds
+from .device import PciAddress, PciDevice, PciInterrupt
+from .msi import Msi
+
+__all__ = [
+    "CONFIG",
+    "Bar",
+    "BarKind",
+    "IoBar",
+    "MmioBar",
+    "Msi",
+    "PciAddress",
+    "PciBus",
+    "PciDevice",
+    "PciIds",
+    "PciInterrupt",
+]

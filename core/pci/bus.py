@@ -1,0 +1,94 @@
+"""A PCI bus: which function answers which configuration address, and where interrupt pins lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import RealizeError
+from ..interrupts import Wire
+from ..memory.regions import Container
+
+if TYPE_CHECKING:
+    from .device import PciDevice
+
+SLOTS = 32
+FUNCTIONS = 8
+MULTIFUNCTION = 0x80
+
+
+class PciBus:
+    """One bus of up to 32 slots with eight functions each.
+
+    `memory` and `ports` are where its BARs decode. `wires` are PIRQA# to PIRQD#. So that neighbours don't share, each
+    slot's INTA# to INTD# are rotated by one from the slot before; INTA# of slot `first_slot` is PIRQA#.
+    """
+
+    def __init__(self, name: str, number: int, memory: Container, ports: Container, first_slot: int = 1) -> None:
+        self.name = name
+        self.number = number
+        self.memory = memory
+        self.ports = ports
+        self.wires = [Wire(f"PIRQ{letter}#") for letter in "ABCD"]
+        self.on_hotplug: list[Callable[[PciDevice, bool], None]] = []
+        """Called with each device that came (True) or wants to go (False) while the machine runs."""
+        self._first_slot = first_slot
+        self._functions: dict[tuple[int, int], PciDevice] = {}
+
+    def __repr__(self) -> str:
+        return f"<PciBus {self.name}>"
+
+    def devices(self) -> list[PciDevice]:
+        """What is plugged in, by slot and function."""
+        return [self._functions[place] for place in sorted(self._functions)]
+
+    def plug(self, device: PciDevice) -> None:
+        """Puts `device` where its `addr` says, or in the first free slot. Raises RealizeError."""
+        if device.addr is None:
+            slot, function = self._free_slot(device), 0
+        else:
+            slot, function = int(device.addr.split(".")[0], 16), int(device.addr.split(".")[1])
+        other = self._functions.get((slot, function))
+        if other is not None:
+            raise RealizeError(f"{device.id}: {self.name} slot {slot:02x}.{function} is taken by {other.id}")
+        device.slot, device.function = slot, function
+        self._functions[slot, function] = device
+        if device.INTERRUPT_PIN.value:
+            device.interrupt.pin = self.wires[self.pirq(slot, device.INTERRUPT_PIN.value - 1)].pin()
+        self._mark_multifunction(slot)
+
+    def unplug(self, device: PciDevice) -> None:
+        """Takes `device` out."""
+        del self._functions[device.slot, device.function]
+        self._mark_multifunction(device.slot)
+
+    def pirq(self, slot: int, pin: int) -> int:
+        """Which of PIRQA# to PIRQD# (0 to 3) pin INTA# to INTD# (0 to 3) of `slot` is wired to."""
+        return (slot - self._first_slot + pin) & 3
+
+    def config_read(self, slot: int, function: int, offset: int, size: int) -> int:
+        """A configuration read; ones where nobody is (a master abort)."""
+        device = self._functions.get((slot, function))
+        if device is None:
+            return (1 << 8 * size) - 1
+        return device.config_read(offset, size)
+
+    def config_write(self, slot: int, function: int, offset: int, size: int, value: int) -> None:
+        """A configuration write."""
+        device = self._functions.get((slot, function))
+        if device is not None:
+            device.config_write(offset, size, value)
+
+    def _free_slot(self, device: PciDevice) -> int:
+        taken = {slot for slot, _ in self._functions}
+        for slot in range(self._first_slot, SLOTS):
+            if slot not in taken:
+                return slot
+        raise RealizeError(f"{device.id}: no free slot on {self.name}")
+
+    def _mark_multifunction(self, slot: int) -> None:
+        functions = [function for place, function in self._functions if place == slot]
+        for function in functions:
+            device = self._functions[slot, function]
+            several = len(functions) > 1 or device.multifunction
+            device.HEADER_TYPE.value = device.HEADER_TYPE.value & ~MULTIFUNCTION | (MULTIFUNCTION if several else 0)

@@ -1,0 +1,238 @@
+"""PCI devices: configuration header, BARs that move, INTx and MSI (PCI Local Bus Specification 3.0, chapter 6)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import AfterValidator
+
+from ..banks import BankRegion
+from ..device import Device
+from ..interrupts import Pin
+from ..memory.regions import Container
+from ..properties import Link, Property
+from ..registers import RO, Register
+from .config import BAR_0, COMMAND_FIELDS, CONFIG, ROM_BAR, STATUS_FIELDS, Bar, BarKind, PciIds
+from .msi import Msi
+
+if TYPE_CHECKING:
+    from .bus import PciBus
+
+_ADDRESS = re.compile(r"([0-9a-fA-F]{1,2})\.([0-7])")
+
+
+def _check_address(text: str) -> str:
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match[1], 16) > 31:
+        raise ValueError(f'expected slot.function, as lspci has it, such as "03.0", not {text!r}')
+    return text
+
+
+PciAddress = Annotated[str, AfterValidator(_check_address)]
+"""A place on a PCI bus: "1f.2" is slot 31 (hexadecimal, as lspci has it), function 2."""
+
+
+class PciInterrupt:
+    """A PCI device's interrupt: a level, sent as a message instead while the guest has MSI enabled."""
+
+    def __init__(self, device: PciDevice) -> None:
+        self._device = device
+        self.pin: Pin | None = None
+        self._level = False
+
+    @property
+    def asserted(self) -> bool:
+        """Whether the device asks for an interrupt."""
+        return self._level
+
+    def set(self, level: bool | int) -> None:
+        """Asks for an interrupt, or no longer does."""
+        level = bool(level)
+        rising = level and not self._level
+        self._level = level
+        self._device.STATUS.INTERRUPT = level
+        if rising and self._device.msi_enabled:
+            self._device.send_msi()
+        self.update()
+
+    def update(self) -> None:
+        """The pin follows: it is quiet under MSI, and under INTX_DISABLE."""
+        device = self._device
+        if self.pin is not None:
+            self.pin.set(self._level and not device.msi_enabled and not device.COMMAND.INTX_DISABLE)
+
+
+class PciDevice(Device):
+    """One function of a PCI device. Its class declares `ids`, its interrupt pin, and BARs as `bar0` to `bar5`, `rom`."""
+
+    ids: ClassVar[PciIds]
+    interrupt_pin: ClassVar[str | None] = None
+    """"INTA" to "INTD", or None."""
+    msi: ClassVar[Msi | None] = None
+    hotpluggable: ClassVar[bool] = True
+    """Whether it may come and go while the machine runs; a chipset's functions may not."""
+    multifunction: ClassVar[bool] = False
+    """Whether its header says that its slot has more functions, even if none is there."""
+
+    bus: PciBus = Link("buses", "pci.0", doc="The PCI bus that it is on.")
+    addr: PciAddress | None = Property(None, doc='Slot and function, such as "03.0"; by default the first free slot.')
+
+    config = CONFIG
+    VENDOR_ID = CONFIG.register(0x00, 2, reset=None, access=RO)
+    DEVICE_ID = CONFIG.register(0x02, 2, reset=None, access=RO)
+    COMMAND = CONFIG.register(0x04, 2, fields=COMMAND_FIELDS)
+    STATUS = CONFIG.register(0x06, 2, fields=STATUS_FIELDS)
+    REVISION_ID = CONFIG.register(0x08, 1, reset=None, access=RO)
+    CLASS_CODE = CONFIG.register(0x09, 3, reset=None, access=RO)
+    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1)
+    LATENCY_TIMER = CONFIG.register(0x0D, 1)
+    HEADER_TYPE = CONFIG.register(0x0E, 1, reset=None, access=RO)
+    SUBSYSTEM_VENDOR_ID = CONFIG.register(0x2C, 2, reset=None, access=RO)
+    SUBSYSTEM_ID = CONFIG.register(0x2E, 2, reset=None, access=RO)
+    CAPABILITIES_POINTER = CONFIG.register(0x34, 1, reset=None, access=RO)
+    INTERRUPT_LINE = CONFIG.register(0x3C, 1)
+    INTERRUPT_PIN = CONFIG.register(0x3D, 1, reset=None, access=RO)
+
+    slot: int
+    function: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        made: dict[str, Any] = {}
+        for bar in [value for value in vars(cls).values() if isinstance(value, Bar)]:
+            for name, spec in bar.registers().items():
+                if name in made:
+                    raise TypeError(f"{cls.__name__}: {name} belongs to two BARs")
+                made[name] = spec
+        if isinstance(vars(cls).get("msi"), Msi):
+            made |= vars(cls)["msi"].registers(following=0)
+        for name, spec in made.items():
+            setattr(cls, name, spec)
+            spec.__set_name__(cls, name)
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, id: str, **properties: Any) -> None:
+        super().__init__(id, **properties)
+        self.interrupt = PciInterrupt(self)
+        self._placed: dict[str, int] = {}
+        self.dma.enabled = False
+        ids = self.ids
+        self.VENDOR_ID.value, self.DEVICE_ID.value = ids.vendor, ids.device
+        self.REVISION_ID.value, self.CLASS_CODE.value = ids.revision, ids.class_code
+        self.SUBSYSTEM_VENDOR_ID.value, self.SUBSYSTEM_ID.value = ids.subsystem_vendor, ids.subsystem
+        if self.interrupt_pin:
+            self.INTERRUPT_PIN.value = "ABCD".index(self.interrupt_pin[-1]) + 1
+        if self.msi:
+            self.CAPABILITIES_POINTER.value = self.msi.offset
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def realize(self) -> None:
+        """Takes its slot on the bus."""
+        self.bus.plug(self)
+
+    def unrealize(self) -> None:
+        """Leaves the bus."""
+        self.COMMAND.value = 0
+        self._update_decoding()
+        self.interrupt.set(False)
+        self.bus.unplug(self)
+        super().unrealize()
+
+    def reset(self) -> None:
+        """The bus's RST#: decoding, mastering and interrupts are off."""
+        self.interrupt.set(False)
+        super().reset()
+        self.STATUS.CAPABILITIES = self.msi is not None
+        self._update_decoding()
+
+    def loaded(self) -> None:
+        """BARs and interrupt follow the restored registers."""
+        self._update_decoding()
+        self.interrupt.set(self.STATUS.INTERRUPT)
+
+    # --- configuration -------------------------------------------------------------------------------------------
+
+    def config_read(self, offset: int, size: int) -> int:
+        """What a configuration read of `size` bytes at `offset` gives."""
+        return self.config.read(offset, size)
+
+    def config_write(self, offset: int, size: int, value: int) -> None:
+        """A configuration write."""
+        self.config.write(offset, size, value)
+
+    @COMMAND.written
+    def _command_written(self, value: int) -> None:
+        self._update_decoding()
+        self.interrupt.update()
+
+    def _decoding_written(self, value: int) -> None:
+        self._update_decoding()
+
+    def _interrupt_written(self, value: int) -> None:
+        self.interrupt.update()
+
+    def bars(self) -> list[Bar]:
+        """The declared BARs."""
+        return [bank for bank in self.bank_specs if isinstance(bank, Bar)]
+
+    def bar_address(self, bar: Bar) -> int | None:
+        """Where the guest placed `bar`, or None while it doesn't decode."""
+        value = self._register_at(bar.config_offset).value
+        if bar.kind is BarKind.IO:
+            return value & ~3 if self.COMMAND.IO else None
+        if not self.COMMAND.MEMORY or (bar.config_offset == ROM_BAR and not value & 1):
+            return None
+        base = value & ~(0x7FF if bar.config_offset == ROM_BAR else 0xF)
+        if bar.kind is BarKind.MEMORY_64:
+            base |= self._register_at(bar.config_offset + 4).value << 32
+        return base
+
+    def bar_region(self, bar: Bar) -> BankRegion:
+        """The region behind `bar`."""
+        region: BankRegion = vars(self)[bar.name]
+        return region
+
+    def _register_at(self, offset: int) -> Register:
+        name = "ROM" if offset == ROM_BAR else f"BAR{(offset - BAR_0) // 4}"
+        register: Register = vars(self)[name]
+        return register
+
+    def _update_decoding(self) -> None:
+        self.dma.enabled = bool(self.COMMAND.MASTER)
+        for bar in self.bars():
+            container = self.bus.ports if bar.kind is BarKind.IO else self.bus.memory
+            address = self.bar_address(bar)
+            if address is not None and address + bar.size > container.size:
+                address = None
+            self._place(container, bar, address)
+
+    def _place(self, container: Container, bar: Bar, address: int | None) -> None:
+        region = self.bar_region(bar)
+        before = self._placed.get(bar.name)
+        if before == address:
+            return
+        if before is None:
+            assert address is not None
+            container.add(address, region, priority=1)
+        elif address is None:
+            container.remove(region)
+        else:
+            container.move(region, address)
+        if address is None:
+            del self._placed[bar.name]
+        else:
+            self._placed[bar.name] = address
+
+    # --- interrupts ----------------------------------------------------------------------------------------------
+
+    @property
+    def msi_enabled(self) -> bool:
+        """Whether the guest enabled MSI."""
+        return self.msi is not None and bool(vars(self)["MSI_CONTROL"].value & 1)
+
+    def send_msi(self) -> None:
+        """Sends the message that the guest programmed."""
+        registers = vars(self)
+        address = registers["MSI_ADDRESS"].value | registers["MSI_ADDRESS_HIGH"].value << 32
+        self.machine.send_msi(self, address, registers["MSI_DATA"].value)
