@@ -52,16 +52,26 @@ class FlatGuestMemory:
     def memory_read(self, address: int, length: int) -> bytes:
         """See hookspecs."""
         section = self._space.find(address)
-        if section is not None and section.is_ram and address + length <= section.end:
+        if section is not None and section.ram is not None and address + length <= section.end:
             offset = section.block_offset + address - section.start
-            return bytes(section.block.view[offset : offset + length])
+            return section.ram.view[offset : offset + length].tobytes()
         return b"".join(
-            bytes(s.block.view[offset : offset + part]) for s, offset, part in self._pieces(address, length)
+            s.block.view[offset : offset + part].tobytes() for s, offset, part in self._pieces(address, length)
         )
 
     @hookimpl
     def memory_write(self, address: int, data: bytes | memoryview) -> None:
         """See hookspecs."""
+        length = len(data)
+        section = self._space.find(address)
+        if section is not None and section.ram and not section.readonly and address + length <= section.end:
+            offset = section.block_offset + address - section.start
+            section.ram.view[offset : offset + length] = data
+            self._changed(section.ram, offset, length)
+        else:
+            self._write_pieces(address, data)
+
+    def _write_pieces(self, address: int, data: bytes | memoryview) -> None:
         pieces = list(self._pieces(address, len(data)))
         at = 0
         for section, _, part in pieces:

@@ -5,7 +5,7 @@ show a part of another region somewhere else. An address space flattens the tree
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .ram import RamBlock
@@ -197,25 +197,26 @@ class Section:
     region: Ram | Io
     offset: int
     readonly: bool
+    end: int = field(init=False, compare=False)
+    """The first address behind it."""
+    ram: RamBlock | None = field(init=False, compare=False)
+    """The memory behind it, if it is RAM or ROM."""
+    block_offset: int = field(init=False, compare=False)
+    """Where in that memory it starts."""
 
-    @property
-    def end(self) -> int:
-        """The first address behind it."""
-        return self.start + self.size
+    def __post_init__(self) -> None:
+        memory = self.region if isinstance(self.region, Ram) else None
+        object.__setattr__(self, "end", self.start + self.size)
+        object.__setattr__(self, "ram", memory.block if memory else None)
+        object.__setattr__(self, "block_offset", memory.offset + self.offset if memory else 0)
 
     @property
     def is_ram(self) -> bool:
         """Whether it is memory (RAM or ROM)."""
-        return isinstance(self.region, Ram)
+        return self.ram is not None
 
     @property
     def block(self) -> RamBlock:
         """The memory behind a RAM or ROM section."""
-        assert isinstance(self.region, Ram)
-        return self.region.block
-
-    @property
-    def block_offset(self) -> int:
-        """Where in `block` the section starts."""
-        assert isinstance(self.region, Ram)
-        return self.region.offset + self.offset
+        assert self.ram is not None
+        return self.ram

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from .flatview import flatten
 from .ram import PAGE_SHIFT
-from .regions import Container, Io, Ram, Section
+from .regions import WIDTHS, Container, Io, Ram, Section
 
 
 class SpaceListener(Protocol):
@@ -25,6 +25,8 @@ class SpaceListener(Protocol):
     def region_removed(self, section: Section) -> None:
         """`section` no longer answers."""
 
+
+_MASKS = {size: (1 << 8 * size) - 1 for size in WIDTHS}
 
 FaultHandler = Callable[[Io, int, Exception], None]
 """Called with the region, the offset and what the device's code raised; marks the device broken."""
@@ -151,19 +153,21 @@ class AddressSpace:
             self._write_unlinked(address, size, value)
             return
         try:
-            writer(value)
+            writer(value & _MASKS[size])
         except Exception as error:  # a device's code may raise anything
             self._write_failed(address, error)
 
     def _read_unlinked(self, address: int, size: int) -> int:
         section = self.find(address)
         if section is None:
+            if self._answered(address, size):
+                return self._read_parts(address, size, 1)
             if self.on_unassigned:
                 self.on_unassigned("read", address, size)
             return (1 << 8 * size) - 1
-        if address + size > section.end:
-            return self._read_parts(address, size, 1)
         region, offset = section.region, address - section.start + section.offset
+        if address + size > section.end and not _takes_whole(region, offset, size):
+            return self._read_parts(address, size, 1)
         if isinstance(region, Ram):
             at = region.offset + offset
             return int.from_bytes(region.block.view[at : at + size], "little")
@@ -184,13 +188,15 @@ class AddressSpace:
         section = self.find(address)
         value &= (1 << 8 * size) - 1
         if section is None:
-            if self.on_unassigned:
+            if self._answered(address, size):
+                self._write_parts(address, size, value, 1)
+            elif self.on_unassigned:
                 self.on_unassigned("write", address, size)
             return
-        if address + size > section.end:
+        region, offset = section.region, address - section.start + section.offset
+        if address + size > section.end and not _takes_whole(region, offset, size):
             self._write_parts(address, size, value, 1)
             return
-        region, offset = section.region, address - section.start + section.offset
         if isinstance(region, Ram):
             if not section.readonly:
                 at = region.offset + offset
@@ -213,6 +219,11 @@ class AddressSpace:
             writer(value)
         except Exception as error:
             self._write_failed(address, error)
+
+    def _answered(self, address: int, size: int) -> bool:
+        """Whether a section begins behind `address`, within the access."""
+        index = bisect_right(self._starts, address)
+        return index < len(self._starts) and self._starts[index] < address + size
 
     def _read_adjusted(self, region: Io, address: int, size: int) -> int:
         width = _part_width(region, address, size)
@@ -254,3 +265,11 @@ class AddressSpace:
 def _part_width(region: Io, address: int, size: int) -> int:
     """The widest access that `region` implements which `size` bytes at `address` can be made of; 0 if there is none."""
     return max((width for width in region.widths if width < size and not address % width), default=0)
+
+
+def _takes_whole(region: Ram | Io, offset: int, size: int) -> bool:
+    """Whether the access is one of the region's own, though another region hides its last bytes from narrower ones.
+
+    So the PC's PCI configuration address takes CF8h as a double word, and the chipset's reset control the byte at CF9h.
+    """
+    return isinstance(region, Io) and size in region.widths and not offset % size and offset + size <= region.size

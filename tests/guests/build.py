@@ -1,0 +1,156 @@
+"""Makes what the tests boot: assembled programs, a GRUB CD-ROM and a GRUB hard disk. No root, no loop device.
+
+Each function writes into a folder that the caller owns, and returns at once if the file is there already. Files appear
+whole, by renaming, so test processes that run at the same time may share the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.guests.expect import GRUB_CHOSEN, GRUB_ENTRY, GRUB_LAST_ENTRY, HELLO, HELLO_TEXT
+
+GUESTS = Path(__file__).parent
+GRUB_PLATFORM = Path("/usr/lib/grub/i386-pc")
+
+SECTOR = 512
+PARTITION_START = 2048
+"""Sector of the hard disk's partition; GRUB's core lies in the gap before it."""
+PARTITION_SECTORS = 16384
+
+GRUB_MODULES = [
+    *("biosdisk", "part_msdos", "ext2", "iso9660", "normal", "configfile", "serial", "terminal", "terminfo"),
+    *("lspci", "ls", "cat", "echo", "halt", "reboot", "test"),
+]
+
+GRUB_CONFIGURATION = f"""\
+serial --unit=0 --speed=115200
+terminal_input serial console
+terminal_output serial console
+set timeout=-1
+
+menuentry '{GRUB_ENTRY}' {{
+    echo '{GRUB_CHOSEN}'
+}}
+menuentry 'List the PCI devices' {{
+    lspci
+}}
+menuentry 'Restart' {{
+    reboot
+}}
+menuentry '{GRUB_LAST_ENTRY}' {{
+    halt
+}}
+"""
+
+
+def need(tool: str, package: str) -> str:
+    """The path of a program, or a skip that names the Debian package (which CI does not accept)."""
+    path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"needs {tool}: apt-get install {package}")
+    return path
+
+
+def need_file(path: Path, package: str) -> Path:
+    """As `need`, for a file."""
+    if not path.exists():
+        pytest.skip(f"needs {path}: apt-get install {package}")
+    return path
+
+
+def run_tool(command: Sequence[str | Path]) -> None:
+    """Runs a tool; its own messages are in the assertion if it fails."""
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert run.returncode == 0, f"{command[0]} failed with status {run.returncode}:\n{run.stdout}{run.stderr}"
+
+
+def assemble(source: Path, out_dir: Path, defines: Mapping[str, str | int] | None = None) -> Path:
+    """NASM, flat binary; `defines` become -D options, and part of the result's name."""
+    defines = defines or {}
+    name = "-".join([source.parent.name, source.stem, *(f"{key}={value}" for key, value in sorted(defines.items()))])
+    target = out_dir / f"{name}.img"
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+        unfinished = Path(folder, target.name)
+        options = [f"-D{key}={value}" for key, value in defines.items()]
+        include = f"-I{source.parent}/"
+        run_tool([need("nasm", "nasm"), "-f", "bin", "-w+all", include, *options, "-o", unfinished, source])
+        return unfinished.rename(target)
+
+
+def _grub_tree(folder: Path) -> Path:
+    """The files of both GRUB images."""
+    (folder / "boot" / "grub").mkdir(parents=True)
+    (folder / "boot" / "grub" / "grub.cfg").write_text(GRUB_CONFIGURATION)
+    (folder / HELLO).write_text(HELLO_TEXT + "\n")
+    return folder
+
+
+def grub_rescue_iso(out_dir: Path) -> Path:
+    """A CD-ROM image that boots by El Torito into GRUB's menu, on COM1 too."""
+    target = out_dir / "grub-rescue.iso"
+    if target.exists():
+        return target
+    make_rescue = need("grub-mkrescue", "grub-common")
+    need("xorriso", "xorriso")
+    need_file(GRUB_PLATFORM / "kernel.img", "grub-pc-bin")
+    with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+        tree = _grub_tree(Path(folder, "tree"))
+        unfinished = Path(folder, target.name)
+        small = [f"--install-modules={' '.join(GRUB_MODULES)}", "--locales=", "--fonts=", "--themes="]
+        run_tool([make_rescue, "-d", GRUB_PLATFORM, *small, "-o", unfinished, tree])
+        return unfinished.rename(target)
+
+
+def grub_disk_image(out_dir: Path) -> Path:
+    """A hard disk image with GRUB: master boot record, core in the gap after it, one ext2 partition with the menu."""
+    target = out_dir / "grub-disk.img"
+    if target.exists():
+        return target
+    make_core = need("grub-mkimage", "grub-common")
+    make_file_system = need("mkfs.ext2", "e2fsprogs")
+    boot_sector = need_file(GRUB_PLATFORM / "boot.img", "grub-pc-bin").read_bytes()
+    with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+        core = Path(folder, "core.img")
+        prefix = ["-p", "(hd0,msdos1)/boot/grub"]
+        run_tool([make_core, "-d", GRUB_PLATFORM, "-O", "i386-pc", *prefix, "-o", core, *GRUB_MODULES])
+        file_system = Path(folder, "partition.img")
+        with file_system.open("wb") as file:
+            file.truncate(PARTITION_SECTORS * SECTOR)
+        tree = _grub_tree(Path(folder, "tree"))
+        run_tool([make_file_system, "-q", "-F", "-b", "1024", "-d", tree, file_system])
+        unfinished = Path(folder, target.name)
+        unfinished.write_bytes(_with_grub(boot_sector, core.read_bytes(), file_system.read_bytes()))
+        return unfinished.rename(target)
+
+
+def _with_grub(boot_sector: bytes, core: bytes, partition: bytes) -> bytes:
+    """The whole disk. What grub-bios-setup does, for a core that is in one piece.
+
+    The boot sector loads one sector, the core's first, from the address at 5Ch; that one loads the rest as the list at
+    its end says: first sector, number of sectors, segment to load it at (left as grub-mkimage wrote it).
+    """
+    core_sector = 1
+    core = core.ljust(-(-len(core) // SECTOR) * SECTOR, b"\0")
+    assert core_sector * SECTOR + len(core) <= PARTITION_START * SECTOR, "GRUB's core is too large for the gap"
+    boot = bytearray(boot_sector)
+    struct.pack_into("<Q", boot, 0x5C, core_sector)
+    loader = bytearray(core[:SECTOR])
+    struct.pack_into("<QH", loader, SECTOR - 12, core_sector + 1, len(core) // SECTOR - 1)
+    # One entry: active, Linux, LBA only (the CHS fields hold the largest values, as for any partition beyond them).
+    # The other three must be cleared: boot.img has code for floppy disks there.
+    no_chs = b"\xfe\xff\xff"
+    entry = struct.pack("<B3sB3sII", 0x80, no_chs, 0x83, no_chs, PARTITION_START, PARTITION_SECTORS)
+    boot[0x1BE:0x1FE] = entry.ljust(64, b"\0")
+    gap = bytes(boot) + bytes(loader) + core[SECTOR:]
+    return gap.ljust(PARTITION_START * SECTOR, b"\0") + partition

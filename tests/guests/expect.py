@@ -1,0 +1,95 @@
+"""What the guests say, in one place: the same expectations serve real QEMU and our own machine.
+
+Texts are as `conversation.plain` leaves them: without control sequences and carriage returns.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.guests.conversation import plain
+
+CPU_SOURCES = Path(__file__).parent / "cpu"
+CPU_DONE = b"ALL DONE\n"
+CPU_EXIT_STATUS = 0x2A * 2 + 1
+"""QEMU's exit status for the value that the CPU guest writes to isa-debug-exit at its end."""
+
+GRUB_ENTRY = "Southbridge test entry"
+GRUB_PROMPT = b"grub> "
+HELLO = "hello.txt"
+HELLO_TEXT = "Hello from the file system."
+
+GRUB_LAST_ENTRY = "Switch off"
+GRUB_CHOSEN = f"{GRUB_ENTRY} was chosen."
+"""What the first entry prints."""
+
+PCI_BOARD = ("00:00.0 8086:1237", "00:01.0 8086:7000", "00:01.1 8086:7010")
+"""Host bridge, ISA bridge and IDE function, as GRUB's lspci and the demo print them."""
+
+GRUB_DISK_COMMANDS = {
+    "lspci": PCI_BOARD,
+    "ls (hd0,msdos1)/": ("boot/", HELLO),
+    f"cat (hd0,msdos1)/{HELLO}": (HELLO_TEXT,),
+}
+"""What to type at the prompt, and what the answer must hold."""
+
+DEMO_DONE = b"demo done\n"
+DEMO_TICKS = "timer ......... 9 ticks"
+
+
+def cpu_check_names() -> set[str]:
+    """The names of all checks in the CPU guest's sources."""
+    sources = "".join(path.read_text() for path in CPU_SOURCES.glob("*.asm"))
+    return set(re.findall(r'^\s*check "([^"]+)"', sources, re.MULTILINE))
+
+
+def parse_cpu_report(output: bytes) -> dict[str, str]:
+    """Name -> "ok", or what followed the name in a FAIL line. Info lines are left out.
+
+    Raises `AssertionError` for a check that reports twice.
+    """
+    report: dict[str, str] = {}
+    for line in plain(output).decode("ascii", "replace").splitlines():
+        match = re.fullmatch(r"(ok|FAIL) (\S+) ?(.*)", line)
+        if match:
+            verdict, name, detail = match.groups()
+            assert name not in report, f"{name} reports twice"
+            report[name] = "ok" if verdict == "ok" else detail
+    return report
+
+
+def cpu_failures(report: dict[str, str]) -> dict[str, str]:
+    """What is not as it must be: failed checks, and those that never reported."""
+    failed = {name: detail for name, detail in report.items() if detail != "ok"}
+    return failed | dict.fromkeys(cpu_check_names() - report.keys(), "no report")
+
+
+def grub_keys(commands: dict[str, tuple[str, ...]]) -> list[tuple[bytes, bytes]]:
+    """What to type once the menu is there: `c` for the command line, then each command at its prompt."""
+    keys = [(GRUB_LAST_ENTRY.encode(), b"c")]
+    return keys + [(GRUB_PROMPT, command.encode() + b"\r") for command in commands]
+
+
+def grub_answers(output: bytes, commands: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Command -> what GRUB printed between it and the next prompt."""
+    sessions = plain(output).decode("ascii", "replace").split(GRUB_PROMPT.decode())
+    answers = {}
+    for session in sessions:
+        typed, _, answer = session.partition("\n")
+        if typed.strip() in commands:
+            answers[typed.strip()] = answer
+    return answers
+
+
+def demo_pci(output: bytes) -> dict[str, str]:
+    """The demo's PCI lines: "00:dd.f vvvv:dddd" -> class."""
+    return dict(re.findall(r"^pci (00:\S+ \S+) class (\S+)$", plain(output).decode("ascii", "replace"), re.MULTILINE))
+
+
+def demo_usable_kib(output: bytes) -> tuple[int, int]:
+    """The demo's usable memory in KiB: the sum of its ranges, and the total that it prints."""
+    text = plain(output).decode("ascii", "replace")
+    ranges = sum(int(size) for size in re.findall(r"^memory [0-9a-f]+ +(\d+) KiB usable$", text, re.MULTILINE))
+    total = re.search(r"^memory usable: (\d+) KiB$", text, re.MULTILINE)
+    return ranges, int(total[1]) if total else -1
