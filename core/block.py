@@ -205,20 +205,19 @@ class BlockQueue:
                 self._executor.submit(self._work)
 
     def _work(self) -> None:
-        """Runs requests until there are none; only ever on one thread at a time."""
-        unfinished = True
-        while unfinished:
-            request = self._requests.popleft()
-            result, error = self._perform(request)
-            with self._progress:
-                try:
-                    request.done(result, error)
-                except Exception:
-                    logger.exception("%s: the device failed at the end of a request", self.backend.name)
-                self._unfinished -= 1
-                unfinished = self._unfinished > 0
-                if not unfinished:
-                    self._progress.notify_all()
+        """Runs one request; the next has its turn after those of other queues on the executor."""
+        request = self._requests.popleft()
+        result, error = self._perform(request)
+        with self._progress:
+            try:
+                request.done(result, error)
+            except Exception:
+                logger.exception("%s: the device failed at the end of a request", self.backend.name)
+            self._unfinished -= 1
+            if self._unfinished:
+                self._executor.submit(self._work)
+            else:
+                self._progress.notify_all()
 
     def _perform(self, request: _Request) -> tuple[bytes | None, BlockError | None]:
         try:

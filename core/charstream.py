@@ -59,7 +59,11 @@ class StreamCharBackend(CharBackend):
         with self._output_lock:
             if self._output is None:
                 return len(data)
-            sent = self._send(data) if self._loop is not None and not self._pending else 0
+            sent = 0
+            if self._loop is not None and not self._pending:
+                sent = self._send(data)
+                if sent == len(data):
+                    return sent
             kept = data[sent : sent + OUTPUT_LIMIT - len(self._pending)]
             self._pending += kept
             if self._pending and self._loop is not None and not self._flushing:
@@ -80,8 +84,9 @@ class StreamCharBackend(CharBackend):
         """Sends what is pending if that can be done within a second, and stops. Subclasses close their descriptors."""
         if self._loop is not None:
             self._send_farewell()
+        if self._input is not None or self._output is not None:
             self._release()
-            self._loop = None
+        self._loop = None
 
     @abstractmethod
     def _input_ended(self) -> None:
@@ -100,7 +105,7 @@ class StreamCharBackend(CharBackend):
             self._begin(self._loop)
 
     def _disconnect(self) -> None:
-        """Nobody is there any more: lets go of the descriptors and what is pending. Called on the main loop's thread."""
+        """Nobody is there any more: forgets descriptors and pending output. Called on the main loop's thread."""
         self._release()
         with self._lock:
             if self.frontend is not None:
@@ -241,5 +246,6 @@ class StreamCharBackend(CharBackend):
             while self._pending and self._output is not None and (left := deadline - time.monotonic()) > 0:
                 poll = select.poll()
                 poll.register(self._output, select.POLLOUT)
-                poll.poll(left * 1000)
+                if not any(events & select.POLLOUT for _, events in poll.poll(left * 1000)):
+                    break  # time is up, or nobody is there
                 del self._pending[: self._send(self._pending)]

@@ -59,10 +59,12 @@ class Overlay:
 
     def write(self, offset: int, data: bytes) -> None:
         """Writes `data` at `offset`. Raises BlockError; then any part of `data` may have been written."""
+        if not data:
+            return
         end = offset + len(data)
-        for position in {offset, end}:
+        for position in (offset, end):
             # Only the first and the last cluster can be written in part.
-            if position % CLUSTER and position < self._size and data:
+            if position % CLUSTER and position < self._size:
                 self._copy_up(position // CLUSTER)
         self._write_file(offset, data)
         for cluster in range(offset // CLUSTER, -(-end // CLUSTER)):

@@ -1,0 +1,1 @@
+"""Character back ends: see README.md."""
