@@ -23,6 +23,7 @@ check: setup
 	$(BIN)/mypy tests examples benchmarks
 
 bench: setup
+	@tools/need-packages qemu-system-x86 nasm seabios
 	$(BIN)/python -m benchmarks
 
 setup: $(VENV)/installed

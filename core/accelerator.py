@@ -119,4 +119,4 @@ class Accelerator(Configurable, ABC):
 
     @abstractmethod
     def create_vcpu(self, index: int) -> Vcpu:
-        """A new CPU in the state after power-on. Called on the thread that will run it."""
+        """A new CPU in the state after power-on. Called on the main loop's thread."""

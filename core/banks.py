@@ -27,11 +27,22 @@ class WindowSpec:
         self.bank = bank
         self.offset = offset
         self.size = size
+        self.end = offset + size
         self.widths = frozenset(widths)
         self.doc = doc
         self.name = ""
         self.reader: str | None = None
         self.writer: str | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether a guest's read reaches it."""
+        return self.reader is not None
+
+    @property
+    def writable(self) -> bool:
+        """Whether a guest's write does anything."""
+        return self.writer is not None
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -122,8 +133,8 @@ class BankRegion(Io):
         specs = [spec for spec in component.register_specs if spec.bank is bank]
         specs.sort(key=lambda spec: spec.when is None)
         windows = [window for window in component.window_specs if window.bank is bank]
-        widths = frozenset[int]().union(*(spec.widths for spec in specs), *(window.widths for window in windows))
-        super().__init__(name, bank.size, self.read, self.write, widths=widths or {1, 2, 4}, owner=component.device)
+        widths = {1, 2, 4}.union(*(spec.widths for spec in specs), *(window.widths for window in windows))
+        super().__init__(name, bank.size, self.read, self.write, widths=widths, owner=component.device)
         self.bank = bank
         self._component = component
         self._specs = specs
@@ -159,64 +170,82 @@ class BankRegion(Io):
         return writer
 
     def _linkable(self, offset: int) -> bool:
-        return not any(w.offset <= offset < w.offset + w.size and w.size > LINKED_WINDOW for w in self._windows)
+        return not any(_holds(window, offset, 1) and window.size > LINKED_WINDOW for window in self._windows)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     def _reader(self, offset: int, size: int) -> Callable[[], int] | None:
-        specs = [s for s in self._specs if s.readable and s.offset <= offset and offset + size <= s.offset + s.width]
-        if specs:
-            return self._chosen(specs, [self._register_reader(spec, offset, size) for spec in specs])
+        found = self._other_reader(offset, size)
+        for spec in reversed(self._specs):
+            if spec.readable and _holds(spec, offset, size):
+                reader = self._register_reader(spec, offset, size)
+                found = self._chosen(spec, reader, found or partial(self._unmapped_read, offset, size))
+        return found
+
+    def _other_reader(self, offset: int, size: int) -> Callable[[], int] | None:
+        """For a range that no register has to itself."""
         for window in self._windows:
-            if window.reader and window.offset <= offset and offset + size <= window.offset + window.size:
-                return partial(getattr(self._component, window.reader), offset - window.offset, size)
-        if size > 1 and self._covers(offset, size):
-            half = size // 2
-            low = partial(self.read, offset, half)
-            high = partial(self.read, offset + half, half)
-            return lambda: low() | high() << 8 * half
-        return None
+            if window.reader and _holds(window, offset, size):
+                return self._window_reader(window, window.reader, offset, size)
+        for spec in (*self._specs, *self._windows):
+            if not spec.readable and _holds(spec, offset, size):
+                return partial(self._write_only_read, spec, size)
+        return self._halves_reader(offset, size) if size > 1 and self._covers(offset, size) else None
 
     def _register_reader(self, spec: RegisterSpec, offset: int, size: int) -> Callable[[], int]:
         if size not in spec.widths:
-            return partial(self._refused_read, spec, size)
+            return self._adjusted_reader(spec, offset, size)
         register: Register = vars(self._component)[spec.name]
+        shift, mask = 8 * (offset - spec.offset), (1 << 8 * size) - 1
         whole: Callable[[], int]
         if spec.reader:
             whole = getattr(self._component, spec.reader)
+        elif spec.rc_mask | spec.wo_mask:
+            whole = partial(register.guest_read_by_rules, mask << shift)
         else:
-            whole = register.guest_read_clear if spec.rc_mask else register.guest_read
+            whole = register.guest_read
         if size == spec.width:
             return whole
-        shift, mask = 8 * (offset - spec.offset), (1 << 8 * size) - 1
         return lambda: whole() >> shift & mask
+
+    def _window_reader(self, window: WindowSpec, reader: str, offset: int, size: int) -> Callable[[], int]:
+        if size not in window.widths:
+            return self._adjusted_reader(window, offset, size)
+        return partial(getattr(self._component, reader), offset - window.offset, size)
+
+    def _adjusted_reader(self, spec: RegisterSpec | WindowSpec, offset: int, size: int) -> Callable[[], int]:
+        """For an access of a size that `spec` doesn't take."""
+        return self._halves_reader(offset, size) if size > min(spec.widths) else partial(self._refused_read, spec, size)
+
+    def _halves_reader(self, offset: int, size: int) -> Callable[[], int]:
+        half = size // 2
+        low = partial(self.read, offset, half)
+        high = partial(self.read, offset + half, half)
+        return lambda: low() | high() << 8 * half
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def _writer(self, offset: int, size: int) -> Callable[[int], Any] | None:
-        inside = [s for s in self._specs if s.offset <= offset and offset + size <= s.offset + s.width]
-        specs = [spec for spec in inside if spec.writable] or inside
-        if specs:
-            return self._chosen(specs, [self._register_writer(spec, offset, size) for spec in specs])
+        found = self._other_writer(offset, size)
+        inside = [spec for spec in self._specs if _holds(spec, offset, size)]
+        for spec in reversed([spec for spec in inside if spec.writable] or inside):
+            writer = self._register_writer(spec, offset, size)
+            found = self._chosen(spec, writer, found or partial(self._unmapped_write, offset, size))
+        return found
+
+    def _other_writer(self, offset: int, size: int) -> Callable[[int], Any] | None:
+        """For a range that no register has to itself."""
         for window in self._windows:
-            if window.writer and window.offset <= offset and offset + size <= window.offset + window.size:
-                return partial(getattr(self._component, window.writer), offset - window.offset, size)
-        if size > 1 and self._covers(offset, size):
-            half = size // 2
-            low = partial(self.write, offset, half)
-            high = partial(self.write, offset + half, half)
-            mask = (1 << 8 * half) - 1
-
-            def write_halves(value: int) -> None:
-                low(value & mask)
-                high(value >> 8 * half)
-
-            return write_halves
-        return None
+            if window.writer and _holds(window, offset, size):
+                return self._window_writer(window, window.writer, offset, size)
+        for window in self._windows:
+            if _holds(window, offset, size):
+                return partial(self._read_only_write, window)
+        return self._halves_writer(offset, size) if size > 1 and self._covers(offset, size) else None
 
     def _register_writer(self, spec: RegisterSpec, offset: int, size: int) -> Callable[[int], Any]:
         if size not in spec.widths:
-            return partial(self._refused_write, spec, size)
+            return self._adjusted_writer(spec, offset, size)
         if not spec.writable:
             return partial(self._read_only_write, spec)
         register: Register = vars(self._component)[spec.name]
@@ -227,6 +256,29 @@ class BankRegion(Io):
         lanes = ((1 << 8 * size) - 1) << shift
         kept = ~lanes & ~spec.w1c_mask
         return lambda value: whole(register.value & kept | value << shift & lanes)
+
+    def _window_writer(self, window: WindowSpec, writer: str, offset: int, size: int) -> Callable[[int], Any]:
+        if size not in window.widths:
+            return self._adjusted_writer(window, offset, size)
+        return partial(getattr(self._component, writer), offset - window.offset, size)
+
+    def _adjusted_writer(self, spec: RegisterSpec | WindowSpec, offset: int, size: int) -> Callable[[int], Any]:
+        """For an access of a size that `spec` doesn't take."""
+        return (
+            self._halves_writer(offset, size) if size > min(spec.widths) else partial(self._refused_write, spec, size)
+        )
+
+    def _halves_writer(self, offset: int, size: int) -> Callable[[int], Any]:
+        half = size // 2
+        low = partial(self.write, offset, half)
+        high = partial(self.write, offset + half, half)
+        mask = (1 << 8 * half) - 1
+
+        def write_halves(value: int) -> None:
+            low(value & mask)
+            high(value >> 8 * half)
+
+        return write_halves
 
     def _whole_writer(self, spec: RegisterSpec, register: Register) -> Callable[[int], Any]:
         if spec.writer:
@@ -245,24 +297,14 @@ class BankRegion(Io):
 
     # --- common --------------------------------------------------------------------------------------------------
 
-    def _chosen(self, specs: list[RegisterSpec], functions: list[Callable[..., Any]]) -> Callable[..., Any]:
-        """Of registers at the same place, the first whose `when` holds."""
-        first, when = functions[0], specs[0].when
-        if when is None or len(functions) == 1:
-            return first
-        other = self._chosen(specs[1:], functions[1:])
-        component = self._component
-        return lambda *value: (first if when(component) else other)(*value)
+    def _chosen(self, spec: RegisterSpec, its: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
+        """Of two functions for the same place, `spec`'s while its `when` holds."""
+        when, component = spec.when, self._component
+        return its if when is None else lambda *value: (its if when(component) else other)(*value)
 
     def _covers(self, offset: int, size: int) -> bool:
         """Whether a register or window begins or lies within the range."""
-        return any(
-            start < offset + size and offset < end
-            for start, end in (
-                *((spec.offset, spec.offset + spec.width) for spec in self._specs),
-                *((window.offset, window.offset + window.size) for window in self._windows),
-            )
-        )
+        return any(spec.offset < offset + size and offset < spec.end for spec in (*self._specs, *self._windows))
 
     def _unmapped_read(self, offset: int, size: int) -> int:
         if self.bank.reports:
@@ -273,16 +315,25 @@ class BankRegion(Io):
         if self.bank.reports:
             self._component.guest_error(f"{self.name}: {value:#x} written at {offset:#x}, where no register is")
 
-    def _refused_read(self, spec: RegisterSpec, size: int) -> int:
+    def _write_only_read(self, spec: RegisterSpec | WindowSpec, size: int) -> int:
+        self._component.guest_error(f"{spec.name} is write-only; read")
+        return self.bank.unmapped & ((1 << 8 * size) - 1)
+
+    def _refused_read(self, spec: RegisterSpec | WindowSpec, size: int) -> int:
         self._component.guest_error(f"{spec.name} read with {size} bytes; it takes {_sizes(spec)}")
         return (1 << 8 * size) - 1
 
-    def _refused_write(self, spec: RegisterSpec, size: int, value: int) -> None:
+    def _refused_write(self, spec: RegisterSpec | WindowSpec, size: int, value: int) -> None:
         self._component.guest_error(f"{spec.name} written with {size} bytes; it takes {_sizes(spec)}")
 
-    def _read_only_write(self, spec: RegisterSpec, value: int) -> None:
+    def _read_only_write(self, spec: RegisterSpec | WindowSpec, value: int) -> None:
         self._component.guest_error(f"{spec.name} is read-only; {value:#x} written")
 
 
-def _sizes(spec: RegisterSpec) -> str:
+def _holds(spec: RegisterSpec | WindowSpec, offset: int, size: int) -> bool:
+    """Whether the range lies within the register or window."""
+    return spec.offset <= offset and offset + size <= spec.end
+
+
+def _sizes(spec: RegisterSpec | WindowSpec) -> str:
     return " or ".join(str(width) for width in sorted(spec.widths))

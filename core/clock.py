@@ -17,6 +17,8 @@ MILLISECOND = 1_000_000
 MICROSECOND = 1_000
 
 TIMERS_A_TURN = 256
+QUEUE_SLACK = 64
+"""How many entries of the queue may belong to timers that were set anew or cancelled."""
 
 
 def _raise(timer: Timer, error: Exception) -> None:
@@ -35,13 +37,16 @@ class Clock:
         self._offset = 0
         self._stopped_at: int | None = 0
         self._queue: list[tuple[int, int, Timer]] = []
-        self._sequence = itertools.count()
+        """A heap; an entry holds while its ticket is its timer's."""
+        self._full = QUEUE_SLACK
+        self._tickets = itertools.count(1)
         self.on_deadline: Callable[[], None] | None = None
         self.on_fault: Callable[[Timer, Exception], None] = _raise
 
     def now(self) -> int:
         """Nanoseconds that the machine has run."""
-        return self._source() - self._offset if self._stopped_at is None else self._stopped_at
+        stopped_at = self._stopped_at  # once: another thread may start the clock meanwhile
+        return self._source() - self._offset if stopped_at is None else stopped_at
 
     @property
     def running(self) -> bool:
@@ -65,14 +70,16 @@ class Clock:
         """Makes it `now`; timers that are due by then run at the next `run_due`."""
         if self._stopped_at is None:
             self._offset = self._source() - now
+            if self.on_deadline:
+                self.on_deadline()
         else:
             self._stopped_at = now
 
     def deadline(self) -> int | None:
         """When the earliest timer is due, or None."""
         while self._queue:
-            due, _, timer = self._queue[0]
-            if timer.deadline == due:
+            due, ticket, timer = self._queue[0]
+            if timer.ticket == ticket:
                 return due
             heapq.heappop(self._queue)
         return None
@@ -106,22 +113,32 @@ class Clock:
         self._stopped_at = end
 
     def _arm(self, timer: Timer, deadline: int) -> None:
-        timer.deadline = deadline
+        timer.deadline, timer.ticket = deadline, next(self._tickets)
         earliest = not self._queue or deadline < self._queue[0][0]
-        heapq.heappush(self._queue, (deadline, next(self._sequence), timer))
+        heapq.heappush(self._queue, (deadline, timer.ticket, timer))
+        if len(self._queue) > self._full:
+            self._sweep()
         if earliest and self.on_deadline:
             self.on_deadline()
+
+    def _sweep(self) -> None:
+        """Drops the entries that no longer hold: a guest may set a distant timer anew for ever."""
+        self._queue = [entry for entry in self._queue if entry[2].ticket == entry[1]]
+        heapq.heapify(self._queue)
+        self._full = 2 * len(self._queue) + QUEUE_SLACK
 
 
 class Timer:
     """Calls `call(**arguments)` once, at `deadline` on its clock. At most one deadline is set at a time."""
 
-    __slots__ = ("_clock", "arguments", "call", "deadline")
+    __slots__ = ("_clock", "arguments", "call", "deadline", "ticket")
 
     def __init__(self, clock: Clock, call: Callable[..., Any]) -> None:
         self._clock = clock
         self.call = call
         self.deadline: int | None = None
+        self.ticket = 0
+        """Which entry of the clock's queue is this timer's; 0: none."""
         self.arguments: dict[str, Any] = {}
 
     @property
@@ -142,9 +159,9 @@ class Timer:
 
     def cancel(self) -> None:
         """It isn't called after all."""
-        self.deadline = None
+        self.deadline, self.ticket = None, 0
 
     def fire(self) -> None:
         """Calls it now."""
-        self.deadline = None
+        self.cancel()
         self.call(**self.arguments)

@@ -18,6 +18,7 @@ From the declarations come reset, `save` and `load`. What is loaded is validated
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, overload
 
@@ -144,7 +145,7 @@ class Component:
         for bank in self.bank_specs:
             attributes[bank.name] = BankRegion(bank, self, prefix + bank.name)
         for name, state in self.state_specs.items():
-            attributes[name] = copy.copy(state.default)
+            attributes[name] = copy.deepcopy(state.default)
         dot = f"{path}." if path else ""
         for name, parts in self.part_specs.items():
             if parts.count is None:
@@ -183,7 +184,7 @@ class Component:
                 attributes[spec.name].value = spec.reset
         for name, state in self.state_specs.items():
             if not state.keep:
-                attributes[name] = copy.copy(state.default)
+                attributes[name] = copy.deepcopy(state.default)
         for name in self.timer_specs:
             getattr(self, name).cancel()
         for _, part in self.parts():
@@ -197,7 +198,7 @@ class Component:
         timers = {name: getattr(self, name) for name in self.timer_specs}
         return {
             "registers": {spec.name: attributes[spec.name].value for spec in self.register_specs},
-            "state": {name: copy.copy(attributes[name]) for name in self.state_specs},
+            "state": {name: copy.deepcopy(attributes[name]) for name in self.state_specs},
             "timers": {
                 name: {"deadline": bound.deadline, "arguments": dict(bound.arguments)}
                 for name, bound in timers.items()
@@ -211,7 +212,7 @@ class Component:
         self._check(saved)
         self._apply(saved)
 
-    def _check(self, saved: dict[str, Any]) -> None:
+    def _check(self, saved: object) -> None:
         where = f"{self.device.id}.{self.path}" if self.path else self.device.id
         try:
             state_model(type(self)).model_validate(saved)
@@ -219,6 +220,7 @@ class Component:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             raise SouthbridgeError(f"saved state of {where}: {key}: {first['msg']}") from None
+        assert isinstance(saved, dict)
         for key, part in self.parts():
             part._check(saved["parts"][key])
 
@@ -227,7 +229,7 @@ class Component:
         for name, value in saved["registers"].items():
             attributes[name].value = value
         for name, value in saved["state"].items():
-            attributes[name] = copy.copy(value)
+            attributes[name] = copy.deepcopy(value)
         for name in self.timer_specs:
             bound = getattr(self, name)
             bound.cancel()
@@ -237,14 +239,11 @@ class Component:
             part._apply(saved["parts"][key])
 
 
-class _SavedTimer(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    deadline: int = Field(ge=0)
-    arguments: dict[str, int | str | bool | bytes | None]
-
-
 _STRICT = ConfigDict(extra="forbid", strict=True)
+_LATEST = (1 << 63) - 1
 
+_Fields = dict[str, tuple[Any, dict[str, Any]]]
+"""By key: the type of its value, and arguments of pydantic's `Field`."""
 
 _models: dict[type[Component], type[BaseModel]] = {}
 
@@ -257,22 +256,35 @@ def state_model(cls: type[Component]) -> type[BaseModel]:
 
 
 def _make_state_model(cls: type[Component]) -> type[BaseModel]:
-    registers: dict[str, Any] = {
-        spec.name: (int, Field(ge=0, le=(1 << 8 * spec.width) - 1)) for spec in cls.register_specs
-    }
-    state: dict[str, Any] = {
-        name: (declared_type(cls, name), Field(**spec.constraints)) for name, spec in cls.state_specs.items()
-    }
-    timers: dict[str, Any] = dict.fromkeys(cls.timer_specs, (_SavedTimer | None, None))
-    parts: dict[str, Any] = {}
+    registers: _Fields = {spec.name: (int, {"ge": 0, "le": spec.mask}) for spec in cls.register_specs}
+    state: _Fields = {name: (declared_type(cls, name), spec.constraints) for name, spec in cls.state_specs.items()}
+    timers: _Fields = {name: (_timer_model(getattr(cls, name)), {"default": None}) for name in cls.timer_specs}
+    parts: _Fields = {}
     for name, spec in cls.part_specs.items():
         keys = [name] if spec.count is None else [f"{name}[{index}]" for index in range(spec.count)]
-        parts |= {f"part{len(parts) + i}": (dict[str, Any], Field(alias=key)) for i, key in enumerate(keys)}
-    return create_model(
-        f"{cls.__name__}State",
-        __config__=_STRICT,
-        registers=(create_model("Registers", __config__=_STRICT, **registers), ...),
-        state=(create_model("State", __config__=_STRICT, **state), ...),
-        timers=(create_model("Timers", __config__=_STRICT, **timers), ...),
-        parts=(create_model("Parts", __config__=_STRICT, **parts), ...),
+        parts |= {key: (dict[str, Any], {}) for key in keys}
+    sections = {"registers": registers, "state": state, "timers": timers, "parts": parts}
+    return _model(cls.__name__, {name: (_model(name, fields), {}) for name, fields in sections.items()})
+
+
+def _timer_model(spec: TimerSpec[Any]) -> type[BaseModel]:
+    """What is saved of a timer that is set: its deadline, and arguments that fit its method."""
+    arguments: _Fields = {}
+    for parameter in list(inspect.signature(spec.method).parameters.values())[1:]:
+        kind = parameter.annotation
+        if isinstance(kind, str):
+            kind = eval(kind, spec.method.__globals__)
+        default = {} if parameter.default is parameter.empty else {"default": parameter.default}
+        arguments[parameter.name] = (kind, default)
+    return _model(
+        spec.name, {"deadline": (int, {"ge": 0, "le": _LATEST}), "arguments": (_model("arguments", arguments), {})}
     )
+
+
+def _model(name: str, fields: _Fields) -> type[BaseModel]:
+    """A model of a dictionary with these keys. They are aliases: pydantic keeps some names for itself."""
+    plain: dict[str, Any] = {
+        f"field{index}": (kind, Field(alias=key, **keywords))
+        for index, (key, (kind, keywords)) in enumerate(fields.items())
+    }
+    return create_model(name, __config__=_STRICT, **plain)

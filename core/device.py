@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .banks import BankRegion
 from .component import Component
 from .dma import Dma
 from .errors import RealizeError, SouthbridgeError
@@ -62,9 +63,12 @@ class Device(Configurable, Component):
 
     # --- claims --------------------------------------------------------------------------------------------------
 
-    def claim_ports(self, region: Region, base: int) -> None:
-        """Answers ports from `base` on with `region`. Raises RealizeError if another device has any of them."""
-        self._claim(self.machine.ports.root, region, base, "ports", 0)
+    def claim_ports(self, region: Region, base: int, *, priority: int = 0) -> None:
+        """Answers ports from `base` on with `region`.
+
+        Raises RealizeError if another device claimed any of them at the same priority.
+        """
+        self._claim(self.machine.ports.root, region, base, "ports", priority)
 
     def claim_memory(self, region: Region, base: int, *, priority: int = 0) -> None:
         """Answers guest-physical addresses from `base` on with `region`.
@@ -94,13 +98,17 @@ class Device(Configurable, Component):
         self._claims.append((container, region))
 
     def regions(self) -> list[Io]:
-        """Every bank of the device and its parts."""
-        found: list[Io] = []
-        queue: list[Component] = [self]
-        while queue:
-            component = queue.pop()
+        """Every bank of the device and its parts, and whatever else it claimed that isn't memory."""
+        found = [region for _, region in self._claims if isinstance(region, Io) and not isinstance(region, BankRegion)]
+        for component in self.components():
             found.extend(vars(component)[bank.name] for bank in component.bank_specs)
-            queue.extend(part for _, part in component.parts())
+        return found
+
+    def components(self) -> list[Component]:
+        """The device, its parts, and theirs."""
+        found: list[Component] = [self]
+        for component in found:
+            found.extend(part for _, part in component.parts())
         return found
 
     # --- saved state ---------------------------------------------------------------------------------------------
@@ -111,7 +119,7 @@ class Device(Configurable, Component):
 
     def load(self, saved: dict[str, Any]) -> None:
         """Takes over what `save` gave. Raises SouthbridgeError, having changed nothing, if it isn't valid here."""
-        contents = dict(saved)
+        contents = dict(saved) if isinstance(saved, dict) else {}
         version = contents.pop("version", None)
         if version != self.state_version:
             raise SouthbridgeError(

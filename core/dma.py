@@ -31,7 +31,7 @@ class Dma:
 
     def read(self, address: int, length: int) -> bytes:
         """`length` bytes at `address`."""
-        self._check(address)
+        self._check("read", address)
         try:
             return self._device.machine.hooks.memory_read(address, length)
         except GuestMemoryError as error:
@@ -39,7 +39,7 @@ class Dma:
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Stores `data` at `address`; all of it, or nothing."""
-        self._check(address)
+        self._check("write", address)
         try:
             self._device.machine.hooks.memory_write(address, data)
         except GuestMemoryError as error:
@@ -51,7 +51,7 @@ class Dma:
 
         The view may be shorter than asked for: go on behind its end. With `write`, the whole view counts as changed.
         """
-        self._check(address)
+        self._check("map", address)
         hooks = self._device.machine.hooks
         try:
             mapping: Mapping = hooks.memory_map(address, length, write)
@@ -62,10 +62,9 @@ class Dma:
         finally:
             hooks.memory_unmap(mapping, len(mapping) if write else 0)
 
-    def _check(self, address: int) -> None:
+    def _check(self, what: str, address: int) -> None:
         if not self.enabled:
-            error = GuestMemoryError(address, "bus mastering is off")
-            raise self._refused("DMA", error)
+            raise self._refused(what, GuestMemoryError(address, "bus mastering is off"))
 
     def _refused(self, what: str, error: GuestMemoryError) -> GuestMemoryError:
         self._device.guest_error(f"DMA {what}: {error}")

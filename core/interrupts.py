@@ -100,6 +100,7 @@ class IsaInterrupts:
         """A bit mask by line: the line is level-triggered, and may be shared."""
         self.on_trigger_change: list[Callable[[], None]] = []
         self._claims: dict[int, Owner] = {}
+        self._pins: list[tuple[Owner, Pin]] = []
 
     def claim(self, number: int, owner: Owner) -> Pin:
         """A pin on line `number` for an ISA device; edge-triggered lines aren't shared.
@@ -112,10 +113,16 @@ class IsaInterrupts:
         if other is not None and other is not owner:
             raise RealizeError(f"{owner.id}: IRQ {number} is taken by {other.id}")
         self._claims[number] = owner
-        return self.wires[number].pin()
+        pin = self.wires[number].pin()
+        self._pins.append((owner, pin))
+        return pin
 
     def release(self, owner: Owner) -> None:
-        """`owner` no longer uses its lines."""
+        """`owner` no longer uses its lines, and lets go of them."""
+        for other, pin in self._pins:
+            if other is owner:
+                pin.set(False)
+        self._pins = [(other, pin) for other, pin in self._pins if other is not owner]
         self._claims = {number: other for number, other in self._claims.items() if other is not owner}
 
     def owner(self, number: int) -> Owner | None:

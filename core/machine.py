@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
 import sys
@@ -172,17 +173,17 @@ class Machine:
         with self.lock, self.memory.transaction(), self.ports.transaction():
             try:
                 device.realize()
+                if has_hooks(type(device)):
+                    self.hooks.register(device, f"devices.{device.id}")
             except BaseException:
                 device.unrealize()
                 raise
             self.devices[device.id] = device
-        if has_hooks(type(device)):
-            self.hooks.register(device, device.id)
 
     def unplug(self, device: Device) -> None:
         """Removes `device`."""
         with self.lock, self.memory.transaction(), self.ports.transaction():
-            self.hooks.unregister(device.id)
+            self.hooks.unregister(f"devices.{device.id}")
             device.unrealize()
             del self.devices[device.id]
 
@@ -206,6 +207,8 @@ class Machine:
         """Runs the machine on the calling thread until it ends. Raises what went wrong, if it was the host's fault."""
         if self.accelerator is None:
             raise SouthbridgeError(f"{self.name} has no accelerator")
+        if self.state is not RunState.PRELAUNCH:
+            raise SouthbridgeError(f"{self.name} ran already")
         return asyncio.run(self._run())
 
     async def _run(self) -> Outcome:
@@ -231,8 +234,9 @@ class Machine:
     def _end(self) -> None:
         for thread in self.vcpus:
             thread.stop()
-        self.clock.stop()
-        self.clock.on_deadline = None
+        with self.lock:
+            self.clock.stop()
+            self.clock.on_deadline = None
         self.state = RunState.SHUTDOWN
         reason = self._outcome.reason if self._outcome else ShutdownReason.HOST_ERROR
         self.hooks.call.machine_stopped(machine=self, reason=reason)
@@ -274,15 +278,20 @@ class Machine:
         self._requests.append(request)
         loop = self._loop
         if loop is not None:
-            loop.call_soon_threadsafe(self._serve_requests)
+            with contextlib.suppress(RuntimeError):  # the machine ended meanwhile, and its loop closed
+                loop.call_soon_threadsafe(self._serve_requests)
 
     def _serve_requests(self) -> None:
         while self._requests:
             try:
                 self._requests.popleft()()
             except Exception as error:
-                self._failure = error
-                self._finish(Outcome(ShutdownReason.HOST_ERROR))
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """The machine ends, and `run` raises `error`."""
+        self._failure = error
+        self._finish(Outcome(ShutdownReason.HOST_ERROR))
 
     def _finish(self, outcome: Outcome) -> None:
         if self._outcome is None:
@@ -323,7 +332,8 @@ class Machine:
     def _pause_now(self) -> None:
         if self.state is RunState.RUNNING:
             self._park_vcpus()
-            self.clock.stop()
+            with self.lock:
+                self.clock.stop()
             self.state = RunState.PAUSED
             self.hooks.call.machine_paused(machine=self)
 
@@ -346,7 +356,10 @@ class Machine:
     def _run_timers(self) -> None:
         with self.lock:
             if self.clock.running:
-                self.clock.run_due()
+                try:
+                    self.clock.run_due()
+                except Exception as error:  # a device's, under --strict
+                    self._fail(error)
                 self._set_alarm()
 
     # --- interrupts ----------------------------------------------------------------------------------------------
@@ -379,6 +392,9 @@ class Machine:
         details = "".join(traceback.format_exception(error))
         log.error("%s is broken, and reads as ones from now on: %s: %s\n%s", device.id, what, error, details)
         device.broken = True
+        for component in device.components():
+            for name in component.timer_specs:
+                getattr(component, name).cancel()
         for region in device.regions():
             region.broken = True
         self.memory.unlink()
@@ -386,12 +402,7 @@ class Machine:
 
     def vcpu_failed(self, vcpu: Vcpu, error: Exception) -> None:
         """A vCPU can't go on: the machine ends."""
-
-        def fail() -> None:
-            self._failure = error
-            self._finish(Outcome(ShutdownReason.HOST_ERROR))
-
-        self.post(fail)
+        self.post(lambda: self._fail(error))
 
     def _guarded(self, device: Device, call: Callable[[], None]) -> None:
         try:

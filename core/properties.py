@@ -74,14 +74,18 @@ def Link(section: str, default: Any = REQUIRED, *, doc: str) -> Any:
 
 
 class Configurable:
-    """Something that a description configures: a device, a back end, an accelerator."""
+    """Something that a description configures: a device, a back end, an accelerator.
+
+    A subclass that declares a property's name again as a plain attribute takes the property away.
+    """
 
     _specs: ClassVar[dict[str, PropertySpec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, PropertySpec)}
-        cls._specs = {**cls._specs, **own}
+        plain = (vars(cls).keys() | vars(cls).get("__annotations__", {}).keys()) - own.keys()
+        cls._specs = {**{name: spec for name, spec in cls._specs.items() if name not in plain}, **own}
 
     def __init__(self, **values: Any) -> None:
         """Takes validated values; those left out have their defaults.

@@ -84,11 +84,11 @@ class Register:
         """The stored value."""
         return self.value
 
-    def guest_read_clear(self) -> int:
-        """The stored value, whose RC bits are cleared by this."""
+    def guest_read_by_rules(self, lanes: int = ~0) -> int:
+        """The stored value without its WO bits; the RC bits among those in `lanes` are cleared by this."""
         value = self.value
-        self.value = value & ~self.spec.rc_mask
-        return value
+        self.value = value & ~(self.spec.rc_mask & lanes)
+        return value & ~self.spec.wo_mask
 
     def guest_store(self, value: int) -> None:
         """Stores by the access rules."""
@@ -118,8 +118,9 @@ def _field_property(field: Field) -> property:
 class RegisterSpec:
     """The declaration of a register of `width` bytes at `offset` in `bank`.
 
-    `widths` are the access sizes in bytes that reach it. Without `fields`, `access` holds for every bit; with them, bits
-    that no field covers are read-only. `reset` None: a reset keeps the value. `when(block)` says whether this register
+    `widths` are the access sizes in bytes that reach it: a wider access becomes several, a narrower one is refused.
+    Without `fields`, `access` holds for every bit; with them, bits that no field covers are read-only, and `access` RO
+    or WO holds for the fields too. `reset` None: a reset keeps the value. `when(block)` says whether this register
     answers, or the next one declared at the same place, for places where a latch bit chooses.
     """
 
@@ -139,6 +140,7 @@ class RegisterSpec:
         self.bank = bank
         self.offset = offset
         self.width = width
+        self.end = offset + width
         self.reset = reset
         self.access = access
         self.fields = dict(fields)
@@ -150,9 +152,10 @@ class RegisterSpec:
         self.writer: str | None = None
         self.after_write: str | None = None
         self.mask = (1 << 8 * width) - 1
-        self.rw_mask = self._bits(RW, WO)
+        self.rw_mask = 0 if access is RO else self._bits(RW, WO)
         self.w1c_mask = self._bits(W1C)
         self.rc_mask = self._bits(RC)
+        self.wo_mask = self._bits(WO)
         self._register_class: Callable[[RegisterSpec], Register] = Register
 
     def _bits(self, *kinds: Access) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 GENERAL_REGISTERS = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -29,33 +31,60 @@ DR7_RESET = 0x400
 RFLAGS_RESET = 0x2
 
 
+def _unsigned(bits: int) -> Any:
+    return Field(strict=True, ge=0, lt=1 << bits)
+
+
+def _length(number: int) -> Any:
+    return Field(strict=True, min_length=number, max_length=number)
+
+
+U8 = Annotated[int, _unsigned(8)]
+U16 = Annotated[int, _unsigned(16)]
+U32 = Annotated[int, _unsigned(32)]
+U64 = Annotated[int, _unsigned(64)]
+U80 = Annotated[int, _unsigned(80)]
+U256 = Annotated[int, _unsigned(256)]
+Flag = Annotated[bool, Field(strict=True)]
+MsrIndex = Annotated[int, Field(ge=0, lt=1 << 32)]
+"""Also as text, which is how JSON has a dictionary's keys."""
+
+_NOTHING_ELSE = ConfigDict(extra="forbid")
+
+
 @dataclass
 class Segment:
     """A segment register with its hidden part. `limit` is in bytes, already scaled by G."""
 
-    selector: int = 0
-    base: int = 0
-    limit: int = 0xFFFF
-    attributes: int = 0x9300
+    __pydantic_config__ = _NOTHING_ELSE
+
+    selector: U16 = 0
+    base: U64 = 0
+    limit: U32 = 0xFFFF
+    attributes: U32 = 0x9300
 
 
 @dataclass
 class DescriptorTable:
     """GDTR or IDTR."""
 
-    base: int = 0
-    limit: int = 0xFFFF
+    __pydantic_config__ = _NOTHING_ELSE
+
+    base: U64 = 0
+    limit: U32 = 0xFFFF
 
 
 @dataclass
 class PendingEvent:
     """An exception or interrupt that the CPU has begun to deliver, or an exception that waits to be."""
 
-    vector: int
-    error_code: int | None = None
-    software: bool = False
+    __pydantic_config__ = _NOTHING_ELSE
+
+    vector: U8
+    error_code: U32 | None = None
+    software: Flag = False
     """It comes from INT n, INT3 or INTO."""
-    external: bool = False
+    external: Flag = False
     """It is an external interrupt, already acknowledged at its controller."""
 
 
@@ -66,10 +95,12 @@ class X86State:
     As built, it is the state after power-on (SDM volume 3A, table 10-1).
     """
 
-    registers: list[int] = field(default_factory=lambda: [0, 0, 0x663] + [0] * 13)
+    __pydantic_config__ = _NOTHING_ELSE
+
+    registers: Annotated[list[U64], _length(16)] = field(default_factory=lambda: [0, 0, 0x663] + [0] * 13)
     """RAX to R15, in the order of GENERAL_REGISTERS. EDX has the CPU's signature at reset."""
-    rip: int = 0xFFF0
-    rflags: int = RFLAGS_RESET
+    rip: U64 = 0xFFF0
+    rflags: U64 = RFLAGS_RESET
     es: Segment = field(default_factory=Segment)
     cs: Segment = field(default_factory=lambda: Segment(0xF000, 0xFFFF_0000, 0xFFFF, 0x9B00))
     ss: Segment = field(default_factory=Segment)
@@ -80,40 +111,40 @@ class X86State:
     tr: Segment = field(default_factory=lambda: Segment(attributes=0x8B00))
     gdtr: DescriptorTable = field(default_factory=DescriptorTable)
     idtr: DescriptorTable = field(default_factory=DescriptorTable)
-    cr0: int = CR0_RESET
-    cr2: int = 0
-    cr3: int = 0
-    cr4: int = 0
-    cr8: int = 0
-    xcr0: int = 1
-    debug: list[int] = field(default_factory=lambda: [0, 0, 0, 0, DR6_RESET, DR7_RESET])
+    cr0: U64 = CR0_RESET
+    cr2: U64 = 0
+    cr3: U64 = 0
+    cr4: U64 = 0
+    cr8: U64 = 0
+    xcr0: U64 = 1
+    debug: Annotated[list[U64], _length(6)] = field(default_factory=lambda: [0, 0, 0, 0, DR6_RESET, DR7_RESET])
     """DR0 to DR3, DR6, DR7."""
-    msrs: dict[int, int] = field(default_factory=dict)
+    msrs: dict[MsrIndex, U64] = field(default_factory=dict)
     """Model-specific registers by index, EFER and the TSC among them."""
-    fpu_control: int = 0x37F
-    fpu_status: int = 0
-    fpu_tag: int = 0
+    fpu_control: U16 = 0x37F
+    fpu_status: U16 = 0
+    fpu_tag: U8 = 0
     """Abridged, as FXSAVE has it (SDM 10.5.1.1): bit n is set if physical register n holds something."""
-    fpu_opcode: int = 0
-    fpu_ip: int = 0
-    fpu_dp: int = 0
-    fpu_registers: list[int] = field(default_factory=lambda: [0] * 8)
+    fpu_opcode: U16 = 0
+    fpu_ip: U64 = 0
+    fpu_dp: U64 = 0
+    fpu_registers: Annotated[list[U80], _length(8)] = field(default_factory=lambda: [0] * 8)
     """ST0 to ST7, 80 bits each, from the top of the stack."""
-    mxcsr: int = 0x1F80
-    vector: list[int] = field(default_factory=lambda: [0] * 16)
+    mxcsr: U32 = 0x1F80
+    vector: Annotated[list[U256], _length(16)] = field(default_factory=lambda: [0] * 16)
     """XMM0 to XMM15, or as much of the YMM registers as the CPU has."""
-    halted: bool = False
+    halted: Flag = False
     """In HLT, until an interrupt."""
-    interrupt_shadow: bool = False
+    interrupt_shadow: Flag = False
     """The instruction before was STI or loaded SS: no interrupt before the next one."""
-    nmi_masked: bool = False
+    nmi_masked: Flag = False
     """An NMI is being handled, until IRET."""
-    nmi_pending: bool = False
+    nmi_pending: Flag = False
     event: PendingEvent | None = None
-    a20: bool = True
+    a20: Flag = True
     """Address bit 20 passes the gate."""
-    in_smm: bool = False
-    smbase: int = 0x3_0000
+    in_smm: Flag = False
+    smbase: U32 = 0x3_0000
 
     def to_dict(self) -> dict[str, Any]:
         """As plain numbers, strings, lists and dictionaries."""
@@ -122,9 +153,9 @@ class X86State:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> X86State:
         """What `to_dict` gave, validated. Raises ValueError."""
-        from pydantic import TypeAdapter, ValidationError
-
         try:
             return TypeAdapter(cls).validate_python(data)
         except ValidationError as error:
-            raise ValueError(f"not a CPU state: {error.errors()[0]['msg']}") from None
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"not a CPU state: {key}: {first['msg']}") from None

@@ -58,26 +58,33 @@ class PciBus:
         self._mark_multifunction(slot)
 
     def unplug(self, device: PciDevice) -> None:
-        """Takes `device` out."""
-        del self._functions[device.slot, device.function]
-        self._mark_multifunction(device.slot)
+        """Takes `device` out, if it is here."""
+        if device in self._functions.values():
+            del self._functions[device.slot, device.function]
+            self._mark_multifunction(device.slot)
 
     def pirq(self, slot: int, pin: int) -> int:
         """Which of PIRQA# to PIRQD# (0 to 3) pin INTA# to INTD# (0 to 3) of `slot` is wired to."""
         return (slot - self._first_slot + pin) & 3
 
     def config_read(self, slot: int, function: int, offset: int, size: int) -> int:
-        """A configuration read; ones where nobody is (a master abort)."""
+        """A configuration read; ones where nobody is (a master abort), or a device that is broken."""
         device = self._functions.get((slot, function))
-        if device is None:
-            return (1 << 8 * size) - 1
-        return device.config_read(offset, size)
+        if device is not None and not device.broken:
+            try:
+                return device.config_read(offset, size)
+            except Exception as error:  # the fault is this device's, not the host bridge's
+                device.machine.device_failed(device, f"configuration read at {offset:#x}", error)
+        return (1 << 8 * size) - 1
 
     def config_write(self, slot: int, function: int, offset: int, size: int, value: int) -> None:
         """A configuration write."""
         device = self._functions.get((slot, function))
-        if device is not None:
-            device.config_write(offset, size, value)
+        if device is not None and not device.broken:
+            try:
+                device.config_write(offset, size, value)
+            except Exception as error:  # the fault is this device's, not the host bridge's
+                device.machine.device_failed(device, f"configuration write at {offset:#x}", error)
 
     def _free_slot(self, device: PciDevice) -> int:
         taken = {slot for slot, _ in self._functions}

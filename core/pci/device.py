@@ -56,6 +56,11 @@ class PciInterrupt:
             self._device.send_msi()
         self.update()
 
+    def restore(self, level: bool) -> None:
+        """Puts it to `level` again, after a restore: no message is sent for what was sent before."""
+        self._level = level
+        self.update()
+
     def update(self) -> None:
         """The pin follows: it is quiet under MSI, and under INTX_DISABLE."""
         device = self._device
@@ -64,7 +69,7 @@ class PciInterrupt:
 
 
 class PciDevice(Device):
-    """One function of a PCI device. Its class declares `ids`, its interrupt pin, and BARs as `bar0` to `bar5`, `rom`."""
+    """One function of a PCI device. Its class declares `ids`, an interrupt pin, and BARs: `bar0` to `bar5`, `rom`."""
 
     ids: ClassVar[PciIds]
     interrupt_pin: ClassVar[str | None] = None
@@ -79,20 +84,20 @@ class PciDevice(Device):
     addr: PciAddress | None = Property(None, doc='Slot and function, such as "03.0"; by default the first free slot.')
 
     config = CONFIG
-    VENDOR_ID = CONFIG.register(0x00, 2, reset=None, access=RO)
-    DEVICE_ID = CONFIG.register(0x02, 2, reset=None, access=RO)
-    COMMAND = CONFIG.register(0x04, 2, fields=COMMAND_FIELDS)
-    STATUS = CONFIG.register(0x06, 2, fields=STATUS_FIELDS)
-    REVISION_ID = CONFIG.register(0x08, 1, reset=None, access=RO)
-    CLASS_CODE = CONFIG.register(0x09, 3, reset=None, access=RO)
-    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1)
-    LATENCY_TIMER = CONFIG.register(0x0D, 1)
-    HEADER_TYPE = CONFIG.register(0x0E, 1, reset=None, access=RO)
-    SUBSYSTEM_VENDOR_ID = CONFIG.register(0x2C, 2, reset=None, access=RO)
-    SUBSYSTEM_ID = CONFIG.register(0x2E, 2, reset=None, access=RO)
-    CAPABILITIES_POINTER = CONFIG.register(0x34, 1, reset=None, access=RO)
-    INTERRUPT_LINE = CONFIG.register(0x3C, 1)
-    INTERRUPT_PIN = CONFIG.register(0x3D, 1, reset=None, access=RO)
+    VENDOR_ID = CONFIG.register(0x00, 2, reset=None, access=RO, doc="Who made it.")
+    DEVICE_ID = CONFIG.register(0x02, 2, reset=None, access=RO, doc="What it is.")
+    COMMAND = CONFIG.register(0x04, 2, fields=COMMAND_FIELDS, doc="What it may do on the bus.")
+    STATUS = CONFIG.register(0x06, 2, fields=STATUS_FIELDS, doc="What it can, and what went wrong.")
+    REVISION_ID = CONFIG.register(0x08, 1, reset=None, access=RO, doc="Its revision.")
+    CLASS_CODE = CONFIG.register(0x09, 3, reset=None, access=RO, doc="Interface, subclass, base class.")
+    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, doc="In double words; kept for the guest.")
+    LATENCY_TIMER = CONFIG.register(0x0D, 1, doc="In bus clocks; kept for the guest.")
+    HEADER_TYPE = CONFIG.register(0x0E, 1, reset=None, access=RO, doc="Layout 0; bit 7: the slot has more functions.")
+    SUBSYSTEM_VENDOR_ID = CONFIG.register(0x2C, 2, reset=None, access=RO, doc="Who made the board.")
+    SUBSYSTEM_ID = CONFIG.register(0x2E, 2, reset=None, access=RO, doc="Which board it is.")
+    CAPABILITIES_POINTER = CONFIG.register(0x34, 1, reset=None, access=RO, doc="Where the first capability is.")
+    INTERRUPT_LINE = CONFIG.register(0x3C, 1, doc="The line that firmware routed the pin to; kept for the guest.")
+    INTERRUPT_PIN = CONFIG.register(0x3D, 1, reset=None, access=RO, doc="1 to 4: INTA# to INTD#; 0: none.")
 
     slot: int
     function: int
@@ -106,6 +111,8 @@ class PciDevice(Device):
                 made[name] = spec
         if isinstance(vars(cls).get("msi"), Msi):
             made |= vars(cls)["msi"].registers(following=0)
+        if "COMMAND" in vars(cls) and not cls.COMMAND.after_write:
+            cls.COMMAND.after_write = "_command_written"
         for name, spec in made.items():
             setattr(cls, name, spec)
             spec.__set_name__(cls, name)
@@ -123,7 +130,7 @@ class PciDevice(Device):
         if self.interrupt_pin:
             self.INTERRUPT_PIN.value = "ABCD".index(self.interrupt_pin[-1]) + 1
         if self.msi:
-            self.CAPABILITIES_POINTER.value = self.msi.offset
+            self.CAPABILITIES_POINTER.value, self.STATUS.CAPABILITIES = self.msi.offset, 1
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -149,7 +156,7 @@ class PciDevice(Device):
     def loaded(self) -> None:
         """BARs and interrupt follow the restored registers."""
         self._update_decoding()
-        self.interrupt.set(self.STATUS.INTERRUPT)
+        self.interrupt.restore(bool(self.STATUS.INTERRUPT))
 
     # --- configuration -------------------------------------------------------------------------------------------
 
@@ -232,7 +239,10 @@ class PciDevice(Device):
         return self.msi is not None and bool(vars(self)["MSI_CONTROL"].value & 1)
 
     def send_msi(self) -> None:
-        """Sends the message that the guest programmed."""
+        """Sends the message that the guest programmed, if the device may master the bus: a message is a store."""
+        if not self.dma.enabled:
+            self.guest_error("MSI while bus mastering is off")
+            return
         registers = vars(self)
         address = registers["MSI_ADDRESS"].value | registers["MSI_ADDRESS_HIGH"].value << 32
         self.machine.send_msi(self, address, registers["MSI_DATA"].value)

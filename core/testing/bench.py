@@ -14,7 +14,7 @@ from ..machine import Machine, MemoryRange
 from ..memory.guest import FlatGuestMemory
 from ..memory.regions import Ram
 from ..memory.space import AddressSpace
-from ..pci import PciBus, PciDevice
+from ..pci import BarKind, PciBus, PciDevice
 from ..units import MiB
 from .memory import FlatBenchMemory, WindowedBenchMemory
 
@@ -40,23 +40,34 @@ class BenchExecutor:
 class Bench:
     """A machine of `memory` bytes of RAM at address 0, a bus "pci.0" and whatever the test plugs in.
 
-    `make_memory` makes the memory hooks. Host I/O completes between two accesses; time moves only by `clock.advance`.
-    Anything that a device's code raises goes through to the test.
+    A `bare` one has neither: the test plugs a host bridge in, which makes them. `make_memory` makes the memory hooks.
+    Host I/O completes between two accesses; time moves only by `clock.advance`. Anything that a device's code raises
+    goes through to the test.
     """
 
     def __init__(
-        self, make_memory: Callable[[AddressSpace], FlatGuestMemory] = FlatBenchMemory, memory: int = 16 * MiB
+        self,
+        make_memory: Callable[[AddressSpace], FlatGuestMemory] = FlatBenchMemory,
+        memory: int = 16 * MiB,
+        *,
+        bare: bool = False,
     ) -> None:
         self.machine = Machine(name="bench", memory=memory, clock=Clock(source=lambda: 0), strict=True)
         self.clock = self.machine.clock
         self.executor = BenchExecutor()
         self.machine.executor = self.executor
-        self.machine.memory.root.add(0, Ram("ram", self.machine.ram))
-        self.machine.memory_map.append(MemoryRange(0, memory))
         self.memory = make_memory(self.machine.memory)
         self.machine.hooks.register(self.memory, "bench")
-        self.pci = PciBus("pci.0", 0, self.machine.bus_memory, self.machine.ports.root)
-        self.machine.add_bus("pci.0", self.pci)
+        if not bare:
+            self.machine.memory.root.add(0, Ram("ram", self.machine.ram))
+            self.machine.memory_map.append(MemoryRange(0, memory))
+            self.machine.add_bus("pci.0", PciBus("pci.0", 0, self.machine.bus_memory, self.machine.ports.root))
+
+    @property
+    def pci(self) -> PciBus:
+        """The bus "pci.0"."""
+        bus: PciBus = self.machine.buses["pci.0"]
+        return bus
 
     # --- devices -------------------------------------------------------------------------------------------------
 
@@ -70,9 +81,15 @@ class Bench:
         return device
 
     def place(self, device: PciDevice, bar: str, address: int) -> int:
-        """Programs a BAR ("bar0") of `device`, switches decoding and mastering on; gives `address` back."""
+        """Programs a BAR ("bar0", "rom") of `device` to `address`, and switches decoding and mastering on.
+
+        Gives `address` back.
+        """
         spec = next(spec for spec in device.bars() if spec.name == bar)
-        self.config_write(device, spec.config_offset, 4, address & 0xFFFF_FFFF)
+        enable = 1 if bar == "rom" else 0
+        self.config_write(device, spec.config_offset, 4, address & 0xFFFF_FFFF | enable)
+        if spec.kind is BarKind.MEMORY_64:
+            self.config_write(device, spec.config_offset + 4, 4, address >> 32)
         self.config_write(device, 0x04, 2, 0x7)
         return address
 

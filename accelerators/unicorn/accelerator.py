@@ -1,0 +1,81 @@
+"""The accelerator: one engine serves one machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from southbridge.accelerator import Accelerator, Availability, Vcpu
+from southbridge.errors import SouthbridgeError
+from southbridge.hookspecs import hookimpl
+from southbridge.memory.guest import FlatGuestMemory
+from southbridge.memory.ram import RamBlock
+from southbridge.memory.regions import Section
+
+if TYPE_CHECKING:
+    from southbridge.machine import Machine
+
+    from .library import Library
+    from .vcpu import UnicornVcpu
+
+
+class UnicornAccelerator(Accelerator):
+    """A software CPU: exact, needs no privileges, and runs wherever Unicorn does. One CPU."""
+
+    preference = 10
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """See Accelerator."""
+        from .library import availability
+
+        return availability()
+
+    def attach(self, machine: Machine) -> None:
+        """See Accelerator."""
+        from .library import open_library
+
+        self._machine = machine
+        self._library: Library | None = open_library()
+        self._vcpu: UnicornVcpu | None = None
+        memory = FlatGuestMemory(machine.memory, self._wrote)
+        self.memory_read = memory.memory_read
+        self.memory_write = memory.memory_write
+        self.memory_map = memory.memory_map
+        self.memory_unmap = memory.memory_unmap
+
+    def detach(self) -> None:
+        """See Accelerator."""
+        self._library = None
+        self._vcpu = None
+
+    def create_vcpu(self, index: int) -> Vcpu:
+        """See Accelerator."""
+        from .vcpu import UnicornVcpu
+
+        assert self._library is not None
+        if index:
+            raise SouthbridgeError("accelerator unicorn: there is only one CPU")
+        self._vcpu = UnicornVcpu(self._machine, self._library, index)
+        return self._vcpu
+
+    @hookimpl
+    def memory_region_added(self, section: Section) -> None:
+        """See hookspecs."""
+        if self._vcpu is not None:
+            self._vcpu.memory_map_changed()
+
+    @hookimpl
+    def memory_region_removed(self, section: Section) -> None:
+        """See hookspecs."""
+        if self._vcpu is not None:
+            self._vcpu.memory_map_changed()
+
+    @hookimpl
+    def a20_changed(self, enabled: bool) -> None:
+        """See hookspecs."""
+        if self._vcpu is not None:
+            self._vcpu.set_a20(enabled)
+
+    def _wrote(self, block: RamBlock, offset: int, length: int) -> None:
+        if self._vcpu is not None:
+            self._vcpu.overwritten(block, offset, length)

@@ -1,0 +1,370 @@
+"""One Unicorn engine, opened up: a CPU that executes, with everything that Unicorn leaves to its caller made work.
+
+Exceptions are delivered by QEMU's own code (`thunks`). An external interrupt is made pending as QEMU's SVM code has it
+for a virtual one: with CPU_INTERRUPT_VIRQ set, the CPU takes an interrupt as soon as IF and the interrupt shadow allow,
+and reads its vector from guest-physical memory. That page is one of ours, so the read is the INTA cycle, at the very
+moment when the CPU takes the interrupt.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from southbridge.memory.ram import PAGE_SHIFT
+from southbridge.x86 import PendingEvent
+
+from . import library as lib
+from . import structures, thunks
+from .layout import Internals
+from .library import Library
+
+TRANSLATION_BUFFER = 64 << 20
+"""Bytes of translated code; when they are full, Unicorn starts anew."""
+
+PHYSICAL_BITS = 40
+"""Width of a guest-physical address, as CPUID gives it. RAM lies below."""
+
+_INTA_PAGE = 1 << 46
+"""Guest-physical; beyond what the guest's page tables reach."""
+_INTA_OFFSET = 100
+"""Where QEMU reads the vector: `int_vector` in the page of an SVM control block."""
+
+INTERRUPT_VIRTUAL = 0x100
+INTERRUPT_NMI = 0x200
+
+HIDDEN_SHADOW = 1 << 3
+"""In hflags: the interrupt shadow."""
+HIDDEN_LMA = 1 << 14
+HIDDEN_CS64 = 1 << 15
+HIDDEN_GLOBAL_INTERRUPTS = 1 << 0
+HIDDEN_NMI_MASKED = 1 << 2
+"""In hflags2."""
+
+_DOUBLE_FAULT = 8
+_CAN_DOUBLE = (0, _DOUBLE_FAULT, 10, 11, 12, 13, 14)
+"""Contributory exceptions, page and double faults: another one during their delivery is a double or triple fault."""
+_WITH_ERROR_CODE = (_DOUBLE_FAULT, 10, 11, 12, 13, 14, 17)
+
+_DEBUG, _INT1 = 1, 0xF1
+_BREAKPOINT, _INT3 = 3, 0xCC
+_OVERFLOW, _INTO = 4, 0xCE
+
+_LONGEST = 15
+"""Bytes of an instruction."""
+
+_CPUID_APIC = 1 << 9
+_CPUID_X2APIC = 1 << 21
+_CPUID_SVM = 1 << 2
+
+_TABLE_BITS = 10
+_TABLE_MASK = (1 << _TABLE_BITS) - 1
+"""Unicorn's map of translated pages is a tree of tables of 1024 entries."""
+
+_MASK64 = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the CPU reaches the machine."""
+
+    port_read: Callable[[int, int, int, int], int]
+    """(engine, port, size, user data) -> value"""
+    port_write: Callable[[int, int, int, int, int], None]
+    """(engine, port, size, value, user data)"""
+    memory_byte: Callable[[int], int]
+    """The byte at a guest-physical address."""
+
+
+class Engine:
+    """The engine. Belongs to one thread at a time, but for `stop` and the interrupt requests."""
+
+    def __init__(self, library: Library, access: Access) -> None:
+        """Opens one. Raises SouthbridgeError, LayoutError among them."""
+        self.library = library
+        self._access = access
+        handle = ctypes.c_void_p()
+        library.check(library.uc_open(lib.ARCH_X86, lib.MODE_16, ctypes.byref(handle)), "be opened")
+        assert handle.value is not None
+        self.handle = handle.value
+        self._keep: list[Any] = []
+        self._tables: dict[int, Any] = {}
+        try:
+            library.control(self.handle, lib.CONTROL_CPU_MODEL, lib.CPU_MODEL_QEMU64)
+            library.control(self.handle, lib.CONTROL_TRANSLATION_BUFFER, TRANSLATION_BUFFER)
+            self.internals = Internals(library, self.handle)
+        except BaseException:
+            library.uc_close(self.handle)
+            raise
+        self.uc = self.internals.uc
+        self.cpu = self.internals.cpu
+        self.env = self.internals.env
+        self.cpu_address = self.uc.cpu
+        self.env_address = self.cpu.env_ptr
+        self.mailbox = thunks.Mailbox(0, thunks.NO_EXCEPTION)
+        # Otherwise a stop may come in the middle of an instruction, between its store and its end.
+        self.uc.no_exit_request = True
+        library.control(self.handle, lib.CONTROL_USE_EXITS, 1)
+        self._choose_features()
+        self._install_thunks()
+
+    def _choose_features(self) -> None:
+        """CPUID doesn't show what isn't there: a local APIC; nor SVM, whose control block serves interrupts here."""
+        features = self.env.features
+        features[structures.FEAT_1_EDX] &= ~_CPUID_APIC
+        features[structures.FEAT_1_ECX] &= ~_CPUID_X2APIC
+        features[structures.FEAT_8000_0001_EDX] &= ~_CPUID_APIC
+        features[structures.FEAT_8000_0001_ECX] &= ~_CPUID_SVM
+        features[structures.FEAT_SVM] = 0
+
+    def _install_thunks(self) -> None:
+        library = self.library
+        cpu_type, env_type = type(self.cpu), type(self.env)
+        callbacks = (
+            lib.Notice(self._int_failed),
+            lib.PortRead(self._access.port_read),
+            lib.PortWrite(self._access.port_write),
+        )
+        int_failed, port_read, port_write = (ctypes.cast(it, ctypes.c_void_p).value or 0 for it in callbacks)
+        targets = thunks.Targets(
+            mailbox=ctypes.addressof(self.mailbox),
+            stop_request=self.handle + structures.UcStruct.stop_request.offset,
+            exit_request_offset=cpu_type.exit_request.offset,
+            exception_index_offset=cpu_type.exception_index.offset,
+            exception_is_int_offset=self.env_address - self.cpu_address + env_type.exception_is_int.offset,
+            do_interrupt=library.address("x86_cpu_do_interrupt_x86_64"),
+            int_failed=int_failed,
+            exec_enter=library.address("x86_cpu_exec_enter_x86_64"),
+            debug_handler=library.address("breakpoint_handler_x86_64"),
+            env=self.env_address,
+            hflags=self.env_address + env_type.hflags.offset,
+            eflags=self.env_address + env_type.eflags.offset,
+            check_port_1=library.address("helper_check_iob_x86_64"),
+            check_port_2=library.address("helper_check_iow_x86_64"),
+            check_port_4=library.address("helper_check_iol_x86_64"),
+            port_read=port_read,
+            port_write=port_write,
+        )
+        functions = thunks.Thunks(thunks.assemble(platform.machine(), targets))
+        self._keep += [functions, *callbacks]
+        library.add_hook(self.handle, lib.HOOK_INTERRUPT, functions.interrupt, user_data=self.cpu_address)
+        library.add_hook(self.handle, lib.HOOK_INVALID_INSTRUCTION, functions.invalid, user_data=self.cpu_address)
+        self.hook_instruction(lib.INSTRUCTION_IN, functions.port_read)
+        self.hook_instruction(lib.INSTRUCTION_OUT, functions.port_write)
+        methods = structures.CpuClass.from_address(self.cpu.cc)
+        methods.cpu_exec_enter, methods.debug_excp_handler = functions.enter, functions.debug
+
+    def _int_failed(self) -> None:
+        """An exception came up while INT n was being delivered: Unicorn has stepped over the INT, but the exception
+        belongs to it.
+        """
+        vector = self.mailbox.software - 1
+        self.mailbox.software = 0
+        env = self.env
+        last = self.code_byte(env.eip - 1)
+        env.eip -= 1 if (vector, last) in ((_BREAKPOINT, _INT3), (_OVERFLOW, _INTO)) else 2
+
+    def code_byte(self, eip: int) -> int | None:
+        """The byte of code at `eip`; None where no page is."""
+        address = self._linear(eip)
+        attributes = ctypes.c_uint64()
+        page = self.library.x86_cpu_get_phys_page_attrs_debug_x86_64(
+            self.cpu_address, address & ~0xFFF, ctypes.byref(attributes)
+        )
+        return None if page == _MASK64 else self._access.memory_byte(page | address & 0xFFF)
+
+    def _linear(self, eip: int) -> int:
+        env = self.env
+        return eip & _MASK64 if env.hflags & HIDDEN_CS64 else env.segs[1].base + eip & 0xFFFF_FFFF
+
+    def close(self) -> None:
+        """Frees the engine."""
+        if self.handle:
+            self.library.uc_close(self.handle)
+            self.handle = 0
+            self._keep.clear()
+
+    # --- callbacks -----------------------------------------------------------------------------------------------
+
+    def hook_instruction(self, instruction: int, callback: Any) -> None:
+        """Has `callback`, a ctypes function or an address, called for each `instruction`."""
+        self._keep.append(callback)
+        self.library.add_hook(self.handle, lib.HOOK_INSTRUCTION, callback, instruction=instruction)
+
+    def hook_memory(self, kind: int, callback: Any, start: int, end: int) -> int:
+        """Has `callback` called for events of `kind` at addresses from `start` to before `end`. Gives a handle.
+
+        Such a hook keeps stores to these addresses slow. The caller keeps `callback` alive.
+        """
+        return self.library.add_hook(self.handle, kind, callback, first=start, last=end - 1)
+
+    def unhook(self, hook: int) -> None:
+        """Takes a hook away."""
+        self.library.uc_hook_del(self.handle, hook)
+
+    def on_interrupt_acknowledge(self, take: Callable[[], int]) -> None:
+        """The CPU calls `take` for the vector when it takes an interrupt."""
+
+        def read(_engine: int, offset: int, _size: int, _data: int) -> int:
+            return take() if offset == _INTA_OFFSET and self.interrupt_pending else 0
+
+        def write(_engine: int, _offset: int, _size: int, _value: int, _data: int) -> None:
+            pass
+
+        callbacks = lib.MmioRead(read), lib.MmioWrite(write)
+        self._keep += callbacks
+        self.map_io(_INTA_PAGE, 0x1000, *callbacks)
+        self.env.vm_vmcb = _INTA_PAGE
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
+    def map_ram(self, start: int, size: int, host_address: int) -> int:
+        """Makes `size` bytes at `start` the host's memory at `host_address`. Gives their address in the space in which
+        Unicorn numbers all its RAM.
+        """
+        library = self.library
+        error = library.uc_mem_map_ptr(self.handle, start, size, lib.PROT_ALL, host_address)
+        library.check(error, f"map RAM at {start:#x}")
+        region = library.find_memory_mapping_x86_64(self.handle, start)
+        address: int = library.memory_region_get_ram_addr_x86_64(region)
+        return address
+
+    def discard_writes(self, start: int) -> None:
+        """What is mapped at `start` is ROM from now on: stores to it are lost."""
+        region = self.library.find_memory_mapping_x86_64(self.handle, start)
+        self.library.memory_region_set_readonly_x86_64(region, True)
+
+    def protect(self, start: int, size: int) -> None:
+        """Stores to this RAM go to a hook from now on."""
+        error = self.library.uc_mem_protect(self.handle, start, size, lib.PROT_READ | lib.PROT_EXEC)
+        self.library.check(error, f"protect {start:#x}")
+
+    def map_io(self, start: int, size: int, read: Any, write: Any) -> None:
+        """Has `read` and `write`, which the caller keeps alive, answer `size` bytes at `start`, their user data."""
+        pointers = ctypes.cast(read, ctypes.c_void_p), ctypes.cast(write, ctypes.c_void_p)
+        error = self.library.uc_mmio_map(self.handle, start, size, pointers[0], start, pointers[1], start)
+        self.library.check(error, f"map {start:#x}")
+        # Executing there is for the guest to regret, not an error of Unicorn's.
+        self.library.uc_mem_protect(self.handle, start, size, lib.PROT_ALL)
+
+    def unmap(self, start: int, size: int) -> None:
+        """Nothing answers at `start` any more."""
+        env, cpu = self.env, self.cpu
+        # Unicorn looks the address up as if it were linear; a page fault from that isn't the guest's.
+        kept = env.cr[2], env.old_exception, env.error_code, env.exception_is_int, env.exception_next_eip
+        index = cpu.exception_index
+        env.old_exception = -1
+        error = self.library.uc_mem_unmap(self.handle, start, size)
+        env.cr[2], env.old_exception, env.error_code, env.exception_is_int, env.exception_next_eip = kept
+        cpu.exception_index = index
+        self.library.check(error, f"unmap {start:#x}")
+
+    def flush_tlb(self) -> None:
+        """Forgets every address translation."""
+        self.library.tlb_flush_x86_64(self.cpu_address)
+
+    def forget_code(self, ram_address: int, size: int) -> None:
+        """Drops the code that was translated from `size` bytes of RAM, which changed."""
+        self.library.tb_invalidate_phys_range_x86_64(self.handle, ram_address, ram_address + size)
+
+    def holds_code(self, ram_address: int, size: int) -> bool:
+        """Whether a page of this RAM has translated code. From any thread."""
+        first, last = ram_address >> PAGE_SHIFT, ram_address + size - 1 >> PAGE_SHIFT
+        while first <= last:
+            end = min(last, first | _TABLE_MASK) + 1
+            table = self._page_descriptors(first)
+            if table is not None:
+                start = 3 * (first & _TABLE_MASK)
+                if any(table[start : start + 3 * (end - first) : 3]):
+                    return True
+            first = end
+        return False
+
+    def _page_descriptors(self, page: int) -> Any:
+        """The page descriptors, three words each, of the 1024 pages around `page`; None if none of them ever had code.
+        Once there, such a table stays.
+        """
+        number = page >> _TABLE_BITS
+        table = self._tables.get(number)
+        if table is None:
+            at = self.uc.l1_map
+            for shift in (30, 20, 10):
+                at = ctypes.c_uint64.from_address(at + 8 * (page >> shift & _TABLE_MASK)).value
+                if not at:
+                    return None
+            table = self._tables[number] = (ctypes.c_uint64 * (3 << _TABLE_BITS)).from_address(at)
+        return table
+
+    # --- execution -----------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Executes until something stops it; gives Unicorn's error number."""
+        error: int = self.library.uc_emu_start(self.handle, self.env.eip, 0, 0, 0)
+        return error
+
+    def debug_stop(self) -> None:
+        """Executes what `run` stopped at with `mailbox.debug` set: INT1, or a breakpoint."""
+        self.mailbox.debug = 0
+        env = self.env
+        linear = self._linear(env.eip)
+        control = env.dr[7]
+        hit = [i for i in range(4) if control >> 2 * i & 3 and not control >> 16 + 4 * i & 3 and env.dr[i] == linear]
+        if hit:
+            env.dr[6] |= sum(1 << i for i in hit)
+        else:
+            env.eip += next((n + 1 for n in range(_LONGEST) if self.code_byte(env.eip + n) in (_INT1, None)), 1)
+        self.raise_exception(_DEBUG, 0)
+
+    def stop(self) -> None:
+        """Makes `run` return soon, from any thread; if it isn't running, the next one. Holds until `mailbox.stop` is
+        cleared.
+
+        Unicorn's own request to stop (`uc_emu_stop`) would also make instructions that call a hook skip it. So the CPU
+        only leaves its inner loop here; `enter` requests the stop when the CPU is about to go on.
+        """
+        if not self.handle:
+            return
+        self.mailbox.stop = 1
+        self.cpu.exit_request = 1
+        self.internals.icount_high.value = 0xFFFF
+
+    def raise_exception(self, vector: int, error_code: int) -> None:
+        """The CPU delivers this exception first, when it runs next."""
+        env = self.env
+        env.error_code = error_code
+        env.exception_is_int = 0
+        env.old_exception = vector if vector in _CAN_DOUBLE else -1
+        self.mailbox.exception = vector
+
+    def set_a20(self, enabled: bool) -> None:
+        """Address bit 20 passes, or not."""
+        self.library.x86_cpu_set_a20_x86_64(self.cpu_address, enabled)
+
+    def pending_exception(self) -> PendingEvent | None:
+        """What `raise_exception` left to be delivered."""
+        vector = self.mailbox.exception
+        if vector == thunks.NO_EXCEPTION:
+            return None
+        return PendingEvent(vector, self.env.error_code if vector in _WITH_ERROR_CODE else None)
+
+    @property
+    def is_shut_down(self) -> bool:
+        """A triple fault happened: an exception came up while the CPU was about to deliver #DF."""
+        return self.env.old_exception == _DOUBLE_FAULT and self.mailbox.exception == thunks.NO_EXCEPTION
+
+    @property
+    def interrupt_pending(self) -> bool:
+        """Whether the CPU is asked to take an external interrupt."""
+        return bool(self.cpu.interrupt_request & INTERRUPT_VIRTUAL)
+
+    def request_interrupt(self) -> None:
+        """The CPU takes an external interrupt as soon as the guest allows it. From any thread."""
+        self.cpu.interrupt_request |= INTERRUPT_VIRTUAL
+        self.internals.icount_high.value = 0xFFFF
+
+    def withdraw_interrupt(self) -> None:
+        """The interrupt isn't requested any more. From any thread."""
+        self.cpu.interrupt_request &= ~INTERRUPT_VIRTUAL

@@ -1,0 +1,91 @@
+"""Small machine-code functions between Unicorn and QEMU's own functions inside it.
+
+An exception leaves the function that raises it by longjmp. That may not cross frames of the Python interpreter, so
+whatever may raise one is called by machine code of ours, never from a Python callback:
+
+`interrupt(engine, number, cpu)`: a hook for exceptions and INT n. Delivers it.
+`invalid(engine, cpu) -> true`: a hook for undefined instructions. Delivers #UD.
+`port_read(engine, port, size, ...)`, `port_write(...)`: hooks for IN and OUT. Unicorn leaves out the check of IOPL and
+    of the TSS's I/O permission bitmap: it is made up for, then the Python callback is called.
+`debug(cpu)`: takes the place of the CPU's `debug_excp_handler` method. What that one doesn't turn into #DB (INT1, and
+    breakpoints in a segment with a base) would make Unicorn wait for a debugger for ever; here it stops, and the
+    mailbox says so.
+`enter(cpu)`: takes the place of the CPU's `cpu_exec_enter` method, which Unicorn calls when it starts to execute, after
+    it has cleared the flags that tell it to stop, and before it looks at them. So a stop that was requested earlier
+    isn't lost, and an exception can be made pending.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from ctypes import Structure, c_int32, c_uint32
+from dataclasses import astuple, dataclass
+
+from . import thunks_aarch64, thunks_x86_64
+
+NO_EXCEPTION = -1
+
+
+class Mailbox(Structure):
+    """What the functions and the rest tell each other."""
+
+    _fields_ = [("stop", c_uint32), ("exception", c_int32), ("software", c_uint32), ("debug", c_uint32)]
+    # stop: leave the guest. exception: deliver this first. software: INT n is being delivered, n + 1. debug: see above.
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Addresses in the host's memory, and offsets into the CPU's structure, that the functions need."""
+
+    mailbox: int
+    stop_request: int
+    exit_request_offset: int
+    exception_index_offset: int
+    exception_is_int_offset: int
+    do_interrupt: int
+    int_failed: int
+    """Called without arguments before an exception is delivered that came up while INT n was."""
+    exec_enter: int
+    debug_handler: int
+    env: int
+    hflags: int
+    eflags: int
+    check_port_1: int
+    check_port_2: int
+    check_port_4: int
+    port_read: int
+    port_write: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """The machine code of the functions."""
+
+    interrupt: bytes
+    invalid: bytes
+    enter: bytes
+    debug: bytes
+    port_read: bytes
+    port_write: bytes
+
+
+def assemble(machine: str, targets: Targets) -> Code:
+    """The functions for a host `machine`: "x86_64" (System V calling convention) or "aarch64"."""
+    functions = {"x86_64": thunks_x86_64.assemble, "aarch64": thunks_aarch64.assemble}[machine](targets)
+    return Code(*functions)
+
+
+class Thunks:
+    """The functions in executable memory; the attributes are their addresses."""
+
+    def __init__(self, code: Code) -> None:
+        protection = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE, prot=protection)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        addresses = []
+        for number, function in enumerate(astuple(code)):
+            at = 512 * number
+            self._memory[at : at + len(function)] = function
+            addresses.append(base + at)
+        self.interrupt, self.invalid, self.enter, self.debug, self.port_read, self.port_write = addresses

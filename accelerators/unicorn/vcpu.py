@@ -1,0 +1,324 @@
+"""The virtual CPU: runs the engine, serves what the guest asks of the machine, and follows the machine's changes.
+
+What changes on another thread while the CPU is in the guest (the memory map, A20, code that a device overwrote) is
+noted, and the CPU is made to leave the guest; it catches up before it executes on. What changes by the CPU's own doing,
+inside one of its port or memory accesses, takes effect before its next instruction.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from southbridge.accelerator import AcceleratorFailure, ExitReason, Vcpu
+from southbridge.memory.ram import RamBlock
+from southbridge.x86 import PendingEvent, X86State
+
+from . import library as lib
+from . import state as states
+from .engine import HIDDEN_NMI_MASKED, INTERRUPT_NMI, Access, Engine
+from .memory import GuestMap
+from .system_calls import system_call, system_enter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from southbridge.machine import Machine
+
+    from .library import Library
+
+_FLAG_IF = 1 << 9
+_ONES = 0xFFFF_FFFF
+_MANY = 256
+
+
+class UnicornVcpu(Vcpu):
+    """See Vcpu."""
+
+    def __init__(self, machine: Machine, library: Library, index: int) -> None:
+        self.index = index
+        self._machine = machine
+        self._thread = 0
+        self._in_guest = False
+        self._kicked = False
+        self._halted = False
+        self._failure: BaseException | None = None
+        self._vector = 0
+        """The last one that was requested of the CPU."""
+        self._acknowledging = False
+        self._delivering = False
+        """The CPU took an interrupt; it will clear its request flag, whoever set it meanwhile."""
+        self._behind = True
+        """Something below waits to be caught up with."""
+        self._map_changed = True
+        self._a20: bool | None = None
+        self._overwritten: list[tuple[int, int]] = []
+        """Addresses in Unicorn's space of RAM, and sizes."""
+        self._event: PendingEvent | None = None
+        """From a loaded state; the CPU didn't run since."""
+        self._engine, self._map = self._open(library)
+        self._power_on_msrs = states.read_msrs(self._engine)
+        self.load(X86State())
+
+    # --- Vcpu ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> ExitReason:
+        """See Vcpu."""
+        self._thread = threading.get_ident()
+        engine, lock = self._engine, self._machine.lock
+        while True:
+            with lock:
+                reason = self._prepare()
+                if reason is not None:
+                    return reason
+                self._in_guest = True
+            if self._event is not None and not self._event.external:
+                self._event = None
+            error = engine.run()
+            with lock:
+                self._in_guest = False
+                self._delivering = False
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if error:
+                raise self._execution_failed(error)
+            if engine.mailbox.debug:
+                engine.debug_stop()
+            elif engine.cpu.halted:
+                self._halted = True
+
+    def kick(self) -> None:
+        """See Vcpu."""
+        self._kicked = True
+        self._engine.stop()
+
+    def interrupt_changed(self) -> None:
+        """See Vcpu."""
+        self._request_interrupt()
+        if self._delivering and self._engine.interrupt_pending:
+            if self._acknowledging or threading.get_ident() != self._thread:
+                self._engine.stop()
+            else:
+                self._delivering = False
+
+    def wakes(self) -> bool:
+        """See Vcpu."""
+        engine = self._engine
+        if engine.cpu.interrupt_request & INTERRUPT_NMI and not engine.env.hflags2 & HIDDEN_NMI_MASKED:
+            return True
+        return bool(engine.env.eflags & _FLAG_IF) and self._pending_vector() is not None
+
+    def save(self) -> X86State:
+        """See Vcpu."""
+        state = states.save(self._engine, self._halted)
+        state.event = self._event or self._engine.pending_exception()
+        return state
+
+    def load(self, state: X86State) -> None:
+        """See Vcpu."""
+        event = state.event
+        external = event is not None and event.external
+        if external and not state.rflags & _FLAG_IF:
+            raise ValueError("an external interrupt is being delivered although IF is clear")
+        states.load(self._engine, state, self._power_on_msrs)
+        self._halted = state.halted
+        self._a20 = None
+        self._event = event
+        # INT n is executed again: RIP still points at it.
+        if event is not None and not event.external and not event.software:
+            self._engine.raise_exception(event.vector, event.error_code or 0)
+
+    def close(self) -> None:
+        """See Vcpu."""
+        self._engine.close()
+
+    # --- what the machine tells ----------------------------------------------------------------------------------
+
+    def memory_map_changed(self) -> None:
+        """The memory map changed. With the lock held, on any thread."""
+        self._map_changed = True
+        self._fall_behind()
+
+    def set_a20(self, enabled: bool) -> None:
+        """A20 changed. With the lock held, on any thread."""
+        self._a20 = enabled
+        self._fall_behind()
+
+    def overwritten(self, block: RamBlock, offset: int, length: int) -> None:
+        """A device stored `length` bytes at `offset` in `block`. With the lock held, on any thread."""
+        for address, size in self._map.ram_addresses(block, offset, length):
+            self._overwritten.append((address, size))
+            # The CPU may be translating it just now; so it is noted anyhow, but only code is worth a stop.
+            if self._engine.holds_code(address, size) or len(self._overwritten) > _MANY:
+                self._fall_behind()
+            else:
+                self._behind = True
+
+    def _fall_behind(self) -> None:
+        self._behind = True
+        if self._in_guest and threading.get_ident() != self._thread:
+            self._engine.stop()
+
+    def _catch_up(self) -> None:
+        """Takes in what changed. With the lock held, on the CPU's thread or while it is outside the guest."""
+        self._behind = False
+        engine = self._engine
+        if self._a20 is not None:
+            engine.set_a20(self._a20)
+            self._a20 = None
+        for address, size in self._overwritten:
+            engine.forget_code(address, size)
+        self._overwritten.clear()
+        if self._map_changed:
+            self._map_changed = False
+            self._map.follow(self._machine.memory.sections)
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> ExitReason | None:
+        """Everything that comes before executing; the reason if it isn't to be. With the lock held."""
+        self._engine.mailbox.stop = 0  # before looking at what a stop is for
+        if self._kicked:
+            self._kicked = False
+            return ExitReason.KICKED
+        if self._engine.is_shut_down:
+            return ExitReason.SHUTDOWN
+        if self._behind:
+            self._catch_up()
+        if self._halted:
+            if not self.wakes():
+                return ExitReason.HALTED
+            self._halted = False
+        self._request_interrupt()
+        return None
+
+    def _execution_failed(self, error: int) -> AcceleratorFailure:
+        env = self._engine.env
+        text = self._engine.library.uc_strerror(error).decode()
+        return AcceleratorFailure(f"Unicorn stopped at {env.segs[1].base + env.eip:#x}: {text}")
+
+    def _fail(self, error: BaseException) -> None:
+        """`error` came up in a callback, through which it can't pass: `run` raises it."""
+        if self._failure is None:
+            self._failure = error
+        self._engine.stop()
+
+    # --- interrupts ----------------------------------------------------------------------------------------------
+
+    def _pending_vector(self) -> int | None:
+        if self._event is not None and self._event.external:
+            return self._event.vector
+        controller = self._machine.interrupt_controller
+        return None if controller is None else controller.pending_vector()
+
+    def _request_interrupt(self) -> None:
+        """Passes the interrupt controller's request on to the CPU."""
+        vector = self._pending_vector()
+        if vector is not None:
+            self._vector = vector
+            self._engine.request_interrupt()
+        elif self._engine.interrupt_pending:
+            self._engine.withdraw_interrupt()
+
+    def _acknowledge(self) -> int:
+        """The CPU takes an interrupt: the vector, and INTA for the controller."""
+        try:
+            with self._machine.lock:
+                self._engine.withdraw_interrupt()
+                self._delivering = True
+                if self._event is not None and self._event.external:
+                    vector, self._event = self._event.vector, None
+                    return vector
+                controller = self._machine.interrupt_controller
+                assert controller is not None
+                pending = controller.pending_vector()
+                if pending is not None:
+                    self._vector = pending
+                self._acknowledging = True
+                controller.acknowledge(self._vector)
+                self._acknowledging = False
+        except BaseException as error:
+            self._fail(error)
+        return self._vector
+
+    # --- what the guest does -------------------------------------------------------------------------------------
+
+    def _open(self, library: Library) -> tuple[Engine, GuestMap]:
+        """An engine whose accesses reach the machine."""
+        machine = self._machine
+        lock = machine.lock
+        port_read, port_write = machine.ports.read, machine.ports.write
+        memory_read, memory_write = machine.memory.read, machine.memory.write
+
+        def read_port(_engine: int, port: int, size: int, _data: int) -> int:
+            try:
+                with lock:
+                    value = port_read(port, size) & _ONES
+                    if self._behind:
+                        self._catch_up()
+                return value
+            except BaseException as error:
+                self._fail(error)
+                return _ONES
+
+        def write_port(_engine: int, port: int, size: int, value: int, _data: int) -> None:
+            try:
+                with lock:
+                    port_write(port, size, value)
+                    if self._behind:
+                        self._catch_up()
+            except BaseException as error:
+                self._fail(error)
+
+        def read_memory(_engine: int, offset: int, size: int, base: int) -> int:
+            try:
+                with lock:
+                    value = memory_read(base + offset, size)
+                    if self._behind:
+                        self._catch_up()
+                return value
+            except BaseException as error:
+                self._fail(error)
+                return _ONES << 32 | _ONES
+
+        def write_memory(_engine: int, offset: int, size: int, value: int, base: int) -> None:
+            try:
+                with lock:
+                    memory_write(base + offset, size, value)
+                    if self._behind:
+                        self._catch_up()
+            except BaseException as error:
+                self._fail(error)
+
+        def write_protected(_engine: int, _kind: int, address: int, size: int, value: int, _data: int) -> bool:
+            write_memory(0, 0, size, value & (1 << 8 * size) - 1, address)
+            return True
+
+        def memory_byte(address: int) -> int:
+            with lock:
+                return memory_read(address, 1)
+
+        engine = Engine(library, Access(read_port, write_port, memory_byte))
+        for instruction, execute in (
+            (lib.INSTRUCTION_SYSCALL, system_call),
+            (lib.INSTRUCTION_SYSENTER, system_enter),
+        ):
+            engine.hook_instruction(instruction, lib.InstructionHook(self._system_call_hook(execute)))
+        engine.on_interrupt_acknowledge(self._acknowledge)
+        callbacks = lib.MmioRead(read_memory), lib.MmioWrite(write_memory), lib.MemoryEvent(write_protected)
+        return engine, GuestMap(engine, *callbacks, self._fail)
+
+    def _system_call_hook(self, execute: Callable[[Engine], tuple[int, int] | None]) -> Callable[[int, int], None]:
+        def hook(_engine: int, _data: int) -> None:
+            try:
+                exception = execute(self._engine)
+                if exception is not None:
+                    # It comes before an external interrupt: the next turn of the loop delivers it first.
+                    self._engine.withdraw_interrupt()
+                    self._engine.raise_exception(*exception)
+                    self._engine.stop()
+            except BaseException as error:
+                self._fail(error)
+
+        return hook

@@ -1,0 +1,190 @@
+"""From a description to a machine: back ends opened, an accelerator chosen, devices realized in an order that works.
+
+    machine = build(load_description("pc", ["memory=512M"]))
+    outcome = machine.run()
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from .accelerator import Accelerator, Availability
+from .block import BlockBackend
+from .construct import make_device, resolve_links, validated
+from .description.model import AUTO, Choice, Description, Part
+from .device import Device
+from .discovery import describe, load, names, nearest
+from .errors import DescriptionError, PluginError, RealizeError, SouthbridgeError
+from .machine import Machine
+from .pci import PciDevice
+
+BACKENDS = ("blockdevs", "chardevs", "netdevs", "displays", "monitors")
+"""The sections whose parts have `open` and `close`."""
+
+SERVANTS = ("blockdevs", "chardevs", "netdevs")
+"""Those of them that are there for a device to use."""
+
+log = logging.getLogger(__name__)
+
+
+def build(description: Description, *, strict: bool = False) -> Machine:
+    """A machine that is ready to run. `strict`: what a device's code raises ends it.
+
+    Raises SouthbridgeError, with the place in the description, for what can't be had; all that was opened is closed.
+    """
+    accelerator = choose_accelerator(description.accelerators)
+    machine = Machine(name=description.name, memory=description.memory, strict=strict)
+    for section in BACKENDS:
+        machine.backends.setdefault(section, {})
+    try:
+        _bring_up(machine, _parts(description, BACKENDS), _open)
+        _check_use(machine, description)
+        _bring_up(machine, sorted(_parts(description, ("devices",)), key=_takes_any_slot), _realize)
+        machine.created()
+        machine.set_accelerator(accelerator)
+    except BaseException:
+        machine.close()
+        raise
+    return machine
+
+
+def _parts(description: Description, sections: Iterable[str]) -> list[Part]:
+    return [part for section in sections for part in description.sections[section].values()]
+
+
+def _takes_any_slot(part: Part) -> bool:
+    """PCI devices without an address come last, so that they don't take a slot that another one's address says."""
+    addr = part.cls.properties().get("addr")
+    return issubclass(part.cls, PciDevice) and addr is not None and part.values.get("addr", addr.default) is None
+
+
+# --- accelerators ------------------------------------------------------------------------------------------------
+
+
+def choose_accelerator(choices: Iterable[Choice]) -> Accelerator:
+    """The first of `choices` that can be used here. Raises SouthbridgeError, with each one's reason, if none can."""
+    choices = list(choices)
+    refused: list[str] = []
+    for choice in choices:
+        candidates = _every_accelerator() if choice.type == AUTO else [choice]
+        usable: list[tuple[Choice, type[Accelerator], str]] = []
+        for candidate in candidates:
+            cls = cast("type[Accelerator] | None", candidate.cls)
+            found = _availability(cls) if cls else Availability(False, candidate.problem)
+            if cls and found.usable:
+                usable.append((candidate, cls, found.reason))
+            else:
+                refused.append(f"{candidate.type}: {found.reason}")
+        if usable:
+            chosen, cls, reason = max(usable, key=lambda item: item[1].preference)
+            others = f" (not usable: {'; '.join(refused)})" if refused else ""
+            log.info("accelerator %s: %s%s", chosen.type, reason, others)
+            return cls(**validated(cls, dict(chosen.values), chosen.type))
+    reasons = "; ".join(refused) or "none is installed"
+    raise DescriptionError(f"no accelerator can be used here: {reasons}", choices[0].location, "accelerator")
+
+
+def _every_accelerator() -> list[Choice]:
+    found: list[Choice] = []
+    for name in names("accelerators"):
+        try:
+            found.append(Choice(name, load("accelerators", name), {}, None))
+        except PluginError as error:
+            found.append(Choice(name, None, {}, None, str(error)))
+    return found
+
+
+def _availability(cls: type[Accelerator]) -> Availability:
+    try:
+        return cls.availability()
+    except Exception as error:  # it promised not to
+        log.debug("%s.availability", cls.__name__, exc_info=error)
+        return Availability(False, f"its check failed: {describe(error)}")
+
+
+# --- back ends and devices ---------------------------------------------------------------------------------------
+
+
+def _bring_up(machine: Machine, parts: list[Part], start: Callable[[Machine, Part], None]) -> None:
+    """Starts each part, those that link to others after them. Raises RealizeError if some wait in vain."""
+    waiting = parts
+    while waiting:
+        left: list[Part] = []
+        for part in waiting:
+            if _missing(machine, part):
+                left.append(part)
+            else:
+                with _blamed(part):
+                    start(machine, part)
+        if len(left) == len(waiting):
+            raise _in_vain(machine, left)
+        waiting = left
+
+
+def _open(machine: Machine, part: Part) -> None:
+    values = resolve_links(machine, part.cls, validated(part.cls, dict(part.values), part.id), part.id)
+    backend: Any = part.cls(**values)
+    machine.backends[part.section][part.id] = backend
+    backend.open()
+
+
+def _realize(machine: Machine, part: Part) -> None:
+    machine.plug(make_device(machine, cast(type[Device], part.cls), part.id, **part.values))
+
+
+def _missing(machine: Machine, part: Part) -> list[tuple[str, str, str]]:
+    """The links of `part` that lead nowhere yet: property, section, id."""
+    return [link for link in part.links() if link[2] not in _places(machine, link[1])]
+
+
+def _places(machine: Machine, section: str) -> dict[str, Any]:
+    places: dict[str, dict[str, Any]] = {"buses": machine.buses, "devices": machine.devices, **machine.backends}
+    return places.get(section, {})
+
+
+def _in_vain(machine: Machine, waiting: list[Part]) -> RealizeError:
+    """Why nothing goes on: a bus that nobody provides, or devices that wait for each other."""
+    for part in waiting:
+        for name, section, id in _missing(machine, part):
+            if section == "buses":
+                known = sorted(machine.buses)
+                hint = nearest(id, known) or f" (there are: {', '.join(known) or 'none'})"
+                return RealizeError(f"{part.place(name)}: {part.key}.{name}: no device provides a bus {id!r}{hint}")
+    circle = ", ".join(f"{part.id} for {_missing(machine, part)[0][2]}" for part in waiting)
+    return RealizeError(f"{waiting[0].location}: {waiting[0].key}: devices wait for each other: {circle}")
+
+
+@contextmanager
+def _blamed(part: Part) -> Iterator[None]:
+    """Gives whatever goes wrong inside the place of `part`."""
+    place = f"{part.location}: {part.key}"
+    try:
+        yield
+    except SouthbridgeError as error:
+        kind = PluginError if isinstance(error, PluginError) else RealizeError
+        raise kind(f"{place}: {str(error).removeprefix(f'{part.id}: ')}") from error
+    except Exception as error:
+        log.debug("%s", place, exc_info=error)
+        made_by = f"{part.cls.__module__}.{part.cls.__qualname__}"
+        raise PluginError(f"{place}: the plugin {part.type} ({made_by}) failed: {describe(error)}") from error
+
+
+def _check_use(machine: Machine, description: Description) -> None:
+    """Raises RealizeError for a back end that two parts use and that can't be shared; warns of one that nobody uses."""
+    users: dict[tuple[str, str], Part] = {}
+    for part in _parts(description, (*BACKENDS, "devices")):
+        for name, section, id in part.links():
+            other = users.setdefault((section, id), part)
+            if other is not part and section in SERVANTS and not _can_be_shared(machine.backends[section][id]):
+                message = f"{section}.{id} is used by {other.id} already, and can't be shared"
+                raise RealizeError(f"{part.place(name)}: {part.key}.{name}: {message}")
+    for part in _parts(description, SERVANTS):
+        if (part.section, part.id) not in users:
+            log.warning("%s: %s: nothing uses it", part.location, part.key)
+
+
+def _can_be_shared(backend: object) -> bool:
+    return isinstance(backend, BlockBackend) and not backend.writable

@@ -1,0 +1,113 @@
+"""A description as a tree that knows where each piece of it was written, and how one tree is laid over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import Location
+
+
+@dataclass(frozen=True)
+class OptionLocation(Location):
+    """A place on the command line: `file` is the option. Paths that it names are relative to the working directory."""
+
+    def __str__(self) -> str:
+        return self.file
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """Nothing, a truth value, a whole number or a text."""
+
+    value: None | bool | int | str
+    location: Location
+    weight: int = 1
+
+    def plain(self) -> Any:
+        """As plain data."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list. `weight` is how many nodes it stands for, aliases expanded."""
+
+    items: tuple[Node, ...]
+    location: Location
+    weight: int = 1
+
+    def plain(self) -> Any:
+        """As plain data."""
+        return [item.plain() for item in self.items]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A mapping from names. `keys` has where each name was written."""
+
+    entries: Mapping[str, Node]
+    keys: Mapping[str, Location]
+    location: Location
+    weight: int = 1
+
+    def plain(self) -> Any:
+        """As plain data."""
+        return {key: node.plain() for key, node in self.entries.items()}
+
+
+Node = Scalar | Sequence | Table
+
+
+def what_is(node: Node) -> str:
+    """What `node` is, for a message that says what was expected instead."""
+    if isinstance(node, Table):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return "a list"
+    return shown(node.value)
+
+
+def shown(value: object) -> str:
+    """`value` as a user wrote it, cut short."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, int | str) else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def is_null(node: Node | None) -> bool:
+    """Whether `node` is null."""
+    return isinstance(node, Scalar) and node.value is None
+
+
+def merge(base: Node, over: Node) -> Node:
+    """`over` laid over `base`: mappings merge by key, null removes a key, anything else replaces.
+
+    A mapping whose `type` differs replaces the other one whole: its other keys belong to the old type. A null that finds
+    nothing to remove stays.
+    """
+    if not (isinstance(base, Table) and isinstance(over, Table)) or _other_type(base, over):
+        return over
+    entries, keys = dict(base.entries), dict(base.keys)
+    for key, node in over.entries.items():
+        if is_null(node) and key in entries:
+            del entries[key], keys[key]
+        else:
+            entries[key] = merge(entries[key], node) if key in entries else node
+            keys[key] = over.keys[key]
+    return Table(entries, keys, over.location)
+
+
+def _other_type(base: Table, over: Table) -> bool:
+    old, new = base.entries.get("type"), over.entries.get("type")
+    return isinstance(old, Scalar) and isinstance(new, Scalar) and old.value != new.value
+
+
+def folder(location: Location) -> Path:
+    """What relative paths written at `location` are relative to."""
+    return Path() if isinstance(location, OptionLocation) else Path(location.file).parent

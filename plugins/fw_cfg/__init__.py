@@ -1,0 +1,5 @@
+"""QEMU's firmware configuration device: see README.md."""
+
+from .device import FwCfg
+
+__all__ = ["FwCfg"]

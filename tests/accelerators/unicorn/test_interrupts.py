@@ -1,0 +1,263 @@
+"""External interrupts: when the CPU takes them, with which vector, and what the interrupt controller is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from southbridge.accelerator import ExitReason
+from southbridge.memory.regions import Io
+from southbridge.x86 import PendingEvent
+
+from tests.accelerators.unicorn.guest import FakeMachine, gate, long_mode, protected_mode, real_mode
+
+VECTOR = 32
+HANDLER = 0x2000
+
+
+def prepare(machine: FakeMachine, source: str, handler: str = "iret") -> None:
+    """A real-mode program; writing to port 80h requests interrupt 32, whose handler notes where it came."""
+    machine.code(source + "\n out 0xf4, al\n hlt")
+    machine.code(
+        f"push bp\n mov bp, sp\n push ax\n mov ax, [bp + 2]\n mov [0x3000], ax\n pop ax\n pop bp\n {handler}", HANDLER
+    )
+    machine.write(4 * VECTOR, HANDLER.to_bytes(4, "little"))
+    machine.add_port(0x80, write=lambda value: machine.request(VECTOR))
+    machine.start(real_mode())
+
+
+@pytest.mark.parametrize(
+    ("source", "taken_at"),
+    [
+        pytest.param("out 0x80, al\n nop\n sti\n nop\n .here: nop\n nop", 0x1005, id="sti"),
+        pytest.param("out 0x80, al\n sti\n cli\n nop\n sti\n nop\n nop", 0x1007, id="sti-cli"),
+        pytest.param("out 0x80, al\n sti\n mov ss, [0x3800]\n nop\n nop", 0x1007, id="sti-mov-ss"),
+        pytest.param("push 0\n out 0x80, al\n sti\n pop ss\n nop\n nop", 0x1006, id="sti-pop-ss"),
+        pytest.param("out 0x80, al\n push 0x200\n popf\n nop\n nop", 0x1006, id="popf"),
+        pytest.param("out 0x80, al\n sti\n hlt\n nop", 0x1004, id="sti-hlt"),
+    ],
+)
+def test_shadow(machine: FakeMachine, source: str, taken_at: int) -> None:
+    """STI keeps interrupts off for one more instruction; a load of SS behind it doesn't prolong that (SDM 2B, STI)."""
+    prepare(machine, source)
+    machine.run(on_halt=lambda: None)
+    assert machine.word(0x3000, 2) == taken_at
+    assert machine.controller.acknowledged == [VECTOR]
+
+
+@pytest.mark.parametrize(("load", "taken_at"), [("mov ss, [di]", 0x100C), ("mov es, [di]", 0x100B)])
+def test_shadow_of_a_stack_segment(machine: FakeMachine, load: str, taken_at: int) -> None:
+    """The interrupt comes while SS is being loaded, from a device."""
+
+    def read(offset: int, size: int) -> int:
+        machine.request(VECTOR)
+        return 0
+
+    machine.memory.root.add(0xB8000, Io("io", 0x1000, read, lambda offset, size, value: None), priority=1)
+    prepare(machine, f"sti\n mov ax, 0xb800\n mov ds, ax\n mov di, 0\n {load}\n nop\n nop\n cli", "iret")
+    machine.code("push bp\n mov bp, sp\n push word [bp + 2]\n pop word [cs:0x3000]\n pop bp\n iret", HANDLER)
+    machine.run()
+    assert machine.word(0x3000, 2) == taken_at
+    assert machine.controller.acknowledged == [VECTOR]
+
+
+def test_interrupts_off(machine: FakeMachine) -> None:
+    prepare(machine, "cli\n out 0x80, al\n mov cx, 1000\n .l: loop .l")
+    machine.run()
+    assert machine.controller.acknowledged == []
+    assert machine.controller.requests == [VECTOR]
+
+
+def test_request_withdrawn(machine: FakeMachine) -> None:
+    prepare(machine, "cli\n out 0x80, al\n out 0x81, al\n sti\n nop\n nop")
+
+    def withdraw(value: int) -> None:
+        machine.controller.requests.clear()
+        machine.vcpu.interrupt_changed()
+
+    machine.add_port(0x81, write=withdraw)
+    machine.run()
+    assert machine.controller.acknowledged == []
+
+
+def test_vector_is_the_controllers_at_that_moment(machine: FakeMachine) -> None:
+    """A more urgent request between the first and its acknowledgement goes first."""
+    prepare(machine, "cli\n out 0x80, al\n out 0x81, al\n sti\n nop\n nop\n cli\n mov ax, [0x3002]", "iret")
+    machine.code("mov word [0x3002], 1\n iret", 0x2100)
+    machine.write(4 * 33, (0x2100).to_bytes(4, "little"))
+
+    def more_urgent(value: int) -> None:
+        machine.controller.requests.insert(0, 33)
+        machine.vcpu.interrupt_changed()
+
+    machine.add_port(0x81, write=more_urgent)
+    machine.run()
+    assert machine.controller.acknowledged[0] == 33
+    assert machine.word(0x3002, 2) == 1
+
+
+def test_acknowledged_before_the_handlers_first_instruction(machine: FakeMachine) -> None:
+    """A second edge that comes while the handler runs is a second interrupt."""
+    prepare(machine, "sti\n out 0x80, al\n nop\n cli")
+    order: list[str] = []
+    machine.controller.on_acknowledge = lambda vector: order.append(f"acknowledge {vector}")
+    machine.add_port(0x81, write=lambda value: order.append("handler"))
+    machine.code("out 0x81, al\n iret", HANDLER)
+    machine.run()
+    assert order == [f"acknowledge {VECTOR}", "handler"]
+
+
+def test_request_during_acknowledgement(machine: FakeMachine) -> None:
+    """An interrupt controller that ends interrupts by itself requests the next one at once."""
+    prepare(machine, "sti\n out 0x80, al\n mov ecx, 10000000\n .l: dec ecx\n jnz .l\n cli")
+    left = [100]
+
+    def request_again(vector: int) -> None:
+        if left[0]:
+            left[0] -= 1
+            machine.request(VECTOR)
+
+    machine.controller.on_acknowledge = request_again
+    machine.code("inc word [0x3000]\n iret", HANDLER)
+    machine.run()
+    assert machine.controller.acknowledged == [VECTOR] * 101
+    assert machine.word(0x3000, 2) == 101
+
+
+@pytest.mark.parametrize("bits", [16, 32, 64])
+def test_requests_from_another_thread(machine: FakeMachine, bits: int) -> None:
+    """None is lost, none comes twice, and registers survive them."""
+    rounds = 3000
+    machine.code(
+        f"""
+            sti
+            mov eax, 0x12345678
+            mov edx, eax
+        again:
+            cmp eax, edx
+            jne wrong
+            cmp word [0x3000], {rounds}
+            jb again
+        wrong:
+            out 0xf4, al
+            hlt
+        """,
+        bits=bits,
+    )
+    machine.code(
+        f"inc word [{'rel ' if bits == 64 else ''}0x3000]\n iret{'' if bits == 16 else 'dq'[bits == 64]}", HANDLER, bits
+    )
+    if bits == 16:
+        machine.write(4 * VECTOR, HANDLER.to_bytes(4, "little"))
+        machine.start(real_mode())
+    elif bits == 32:
+        machine.write(8 * VECTOR, gate(VECTOR, HANDLER))
+        machine.start(protected_mode(machine))
+    else:
+        machine.write(16 * VECTOR, gate(VECTOR, HANDLER, selector=0x18).ljust(16, b"\0"))
+        machine.start(long_mode(machine))
+    wanted = threading.Semaphore(1)
+    machine.controller.on_acknowledge = lambda vector: wanted.release()
+    sent = [0]
+
+    def send() -> None:
+        if sent[0] < rounds and wanted.acquire(timeout=0.1):
+            sent[0] += 1
+            machine.request(VECTOR)
+
+    machine.run_with(send)
+    assert machine.word(0x3000, 2) == rounds
+    assert machine.controller.acknowledged == [VECTOR] * rounds
+
+
+def test_two_sources_at_once(machine: FakeMachine) -> None:
+    """Requests from other threads come at every moment of a delivery; the CPU's own accesses request too."""
+    machine.code("sti\n again: out 0x81, al\n cmp word [0x3000], 4000\n jb again\n cli\n out 0xf4, al\n hlt")
+    machine.code("inc word [0x3000]\n iret", HANDLER)
+    machine.write(4 * VECTOR, HANDLER.to_bytes(4, "little"))
+    count = [0]
+
+    def request() -> None:
+        with machine.lock:
+            if count[0] < 4000 and len(machine.controller.requests) < 3:
+                count[0] += 1
+                machine.request(VECTOR)
+
+    machine.add_port(0x81, write=lambda value: request())
+
+    def work() -> None:
+        request()
+        time.sleep(0)
+
+    machine.start(real_mode())
+    machine.run_with(work)
+    assert len(machine.controller.acknowledged) == count[0] == machine.word(0x3000, 2) == 4000
+
+
+def test_halt_and_wake(machine: FakeMachine) -> None:
+    prepare(machine, "sti\n .l: hlt\n cmp word [0x3000], 0\n je .l")
+    halts = []
+
+    def on_halt() -> None:
+        halts.append(machine.vcpu.wakes())
+        if len(halts) == 3:
+            machine.request(VECTOR)
+            assert machine.vcpu.wakes()
+
+    machine.run(on_halt=on_halt)
+    assert halts == [False] * 3
+    assert machine.controller.acknowledged == [VECTOR]
+
+
+def test_halt_without_interrupts(machine: FakeMachine) -> None:
+    prepare(machine, "cli\n out 0x80, al\n hlt")
+    assert machine.run() is ExitReason.HALTED
+    assert not machine.vcpu.wakes()
+    assert machine.vcpu.save().halted
+
+
+def test_nmi(machine: FakeMachine) -> None:
+    """It comes in spite of IF, and once; IRET lets in the next."""
+    machine.code("inc word [0x3000]\n iret", HANDLER)
+    machine.write(4 * 2, HANDLER.to_bytes(4, "little"))
+    machine.code("nop\n cli\n out 0xf4, al\n hlt")
+    machine.start(real_mode(nmi_pending=True))
+    machine.run()
+    assert machine.word(0x3000, 2) == 1
+    assert not machine.vcpu.save().nmi_masked
+
+
+def test_nmi_wakes(machine: FakeMachine) -> None:
+    machine.code("out 0xf4, al\n hlt", HANDLER)
+    machine.write(4 * 2, HANDLER.to_bytes(4, "little"))
+    machine.start(real_mode(nmi_pending=True, halted=True))
+    machine.run()
+    assert machine.vcpu.save().nmi_masked
+
+
+def test_no_controller(machine: FakeMachine) -> None:
+    machine.interrupt_controller = None
+    machine.code("sti\n nop\n out 0xf4, al\n hlt")
+    machine.start(real_mode())
+    machine.run()
+    assert not machine.vcpu.wakes()
+
+
+def test_interrupt_taken_elsewhere(machine: FakeMachine) -> None:
+    """The accelerator before had acknowledged it: it is delivered, not acknowledged again."""
+    prepare(machine, "nop\n cli")
+    machine.start(real_mode(rflags=0x202, event=PendingEvent(VECTOR, external=True)))
+    machine.run()
+    assert machine.word(0x3000, 2) == 0x1000
+    assert machine.controller.acknowledged == []
+
+
+def test_controller_that_raises(machine: FakeMachine) -> None:
+    def fail(vector: int) -> None:
+        raise RuntimeError("acknowledge")
+
+    prepare(machine, "sti\n out 0x80, al\n jmp $")
+    machine.controller.on_acknowledge = fail
+    with pytest.raises(RuntimeError, match="acknowledge"):
+        machine.run()
