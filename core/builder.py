@@ -1,7 +1,7 @@
 """From a description to a machine: back ends opened, an accelerator chosen, devices realized in an order that works.
 
-    machine = build(load_description("pc", ["memory=512M"]))
-    outcome = machine.run()
+machine = build(load("pc", ["memory=512M"]))
+outcome = machine.run()
 """
 
 from __future__ import annotations
@@ -69,20 +69,20 @@ def choose_accelerator(choices: Iterable[Choice]) -> Accelerator:
     choices = list(choices)
     refused: list[str] = []
     for choice in choices:
-        candidates = _every_accelerator() if choice.type == AUTO else [choice]
+        candidates = _every_accelerator() if choice.type_name == AUTO else [choice]
         usable: list[tuple[Choice, type[Accelerator], str]] = []
         for candidate in candidates:
             cls = cast("type[Accelerator] | None", candidate.cls)
-            found = _availability(cls) if cls else Availability(False, candidate.problem)
+            found = availability(cls) if cls else Availability(False, candidate.problem)
             if cls and found.usable:
                 usable.append((candidate, cls, found.reason))
             else:
-                refused.append(f"{candidate.type}: {found.reason}")
+                refused.append(f"{candidate.type_name}: {found.reason}")
         if usable:
             chosen, cls, reason = max(usable, key=lambda item: item[1].preference)
             others = f" (not usable: {'; '.join(refused)})" if refused else ""
-            log.info("accelerator %s: %s%s", chosen.type, reason, others)
-            return cls(**validated(cls, dict(chosen.values), chosen.type))
+            log.info("accelerator %s: %s%s", chosen.type_name, reason, others)
+            return cls(**validated(cls, dict(chosen.values), chosen.type_name))
     reasons = "; ".join(refused) or "none is installed"
     raise DescriptionError(f"no accelerator can be used here: {reasons}", choices[0].location, "accelerator")
 
@@ -97,7 +97,8 @@ def _every_accelerator() -> list[Choice]:
     return found
 
 
-def _availability(cls: type[Accelerator]) -> Availability:
+def availability(cls: type[Accelerator]) -> Availability:
+    """Whether `cls` can be used here. Raises nothing, whatever its check does."""
     try:
         return cls.availability()
     except Exception as error:  # it promised not to
@@ -169,7 +170,7 @@ def _blamed(part: Part) -> Iterator[None]:
     except Exception as error:
         log.debug("%s", place, exc_info=error)
         made_by = f"{part.cls.__module__}.{part.cls.__qualname__}"
-        raise PluginError(f"{place}: the plugin {part.type} ({made_by}) failed: {describe(error)}") from error
+        raise PluginError(f"{place}: the plugin {part.type_name} ({made_by}) failed: {describe(error)}") from error
 
 
 def _check_use(machine: Machine, description: Description) -> None:

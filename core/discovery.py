@@ -1,7 +1,8 @@
 """Finding plugins: entry points, by kind and name.
 
-Each kind of plugin has an entry-point group, `southbridge.devices` and so on; an entry point's name is what users write.
-Listing reads metadata only: nothing is imported but what `load` is asked for. Built-in plugins come the same way as any.
+Each kind of plugin has an entry-point group, `southbridge.devices` and so on; an entry point's name is what users
+write. Listing reads metadata only: nothing is imported but what `load` is asked for. Built-in plugins come the same way
+as any.
 
 Two variables of the environment switch plugins off. Each is a list, separated by commas or spaces, of distributions
 (`southbridge-e1000`), plugins (`e1000`), or a plugin of one distribution (`southbridge-e1000:e1000`).
@@ -84,7 +85,7 @@ def names(kind: str) -> list[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """"; did you mean ...?", with the one of `known` that is most like `word`; "" if none is."""
+    """ "; did you mean ...?", with the one of `known` that is most like `word`; "" if none is."""
     known = list(known)
     found = difflib.get_close_matches(word, known, 1) or [name for name in known if name.lower() == word.lower()]
     return f"; did you mean {found[0]!r}?" if found else ""
@@ -101,8 +102,8 @@ def find(kind: str, name: str) -> Plugin:
         sources = " and ".join(plugin.source for plugin in found)
         last = found[-1]
         raise PluginError(
-            f"{called} {name!r} is offered by {sources}; choose by uninstalling one (pip uninstall {last.distribution}), "
-            f"or by switching it off ({DISABLE}={last.distribution}:{name})"
+            f"{called} {name!r} is offered by {sources}; choose by uninstalling one "
+            f"(pip uninstall {last.distribution}) or switching it off ({DISABLE}={last.distribution}:{name})"
         )
     if offered:
         raise PluginError(f"{called} {name!r} of {offered[0].source} is switched off by {offered[0].switched_off_by}")
@@ -110,7 +111,9 @@ def find(kind: str, name: str) -> Plugin:
     elsewhere = [other for other in KINDS if other != kind and name in names(other)]
     hint = nearest(name, known) or (f"; there is a {KINDS[elsewhere[0]][0]} of that name" if elsewhere else "")
     listed = f" (installed: {', '.join(known)})" if known and not hint else ""
-    raise PluginError(f"there is no {called} {name!r}{hint or listed}" + ("" if known else f"; no {kind} are installed"))
+    raise PluginError(
+        f"there is no {called} {name!r}{hint or listed}" + ("" if known else f"; no {kind} are installed")
+    )
 
 
 def load(kind: str, name: str) -> type[Configurable]:
@@ -133,7 +136,7 @@ def import_plugin(plugin: Plugin) -> Any:
     """The object that `plugin` names. Raises PluginError, with the cause, if it can't be imported."""
     from stevedore.named import NamedExtensionManager
 
-    class Manager(NamedExtensionManager):  # type: ignore[misc]
+    class Manager(NamedExtensionManager):  # type: ignore[type-arg]
         """stevedore's manager, told which entry points there are.
 
         By itself it takes them from a cache of its own, which has lost what distribution each belongs to, and notices
@@ -162,6 +165,12 @@ def import_plugin(plugin: Plugin) -> Any:
     raise PluginError(f"{plugin} can't be imported: {describe(cause)}") from None
 
 
+def summary(cls: type) -> str:
+    """What a plugin's class says of itself, in a line: the beginning of its docstring."""
+    text = cls.__doc__ or sys.modules[cls.__module__].__doc__ or ""
+    return text.strip().partition("\n")[0]
+
+
 def describe(error: BaseException) -> str:
     """An exception in one line."""
     text = " ".join(str(error).split())
@@ -169,7 +178,7 @@ def describe(error: BaseException) -> str:
 
 
 def _check_declarations(plugin: Plugin, loaded: type[Configurable]) -> None:
-    """Raises PluginError if a property's type makes no sense, or a hook has arguments that the contract doesn't have."""
+    """Raises PluginError if a property's type makes no sense, or a hook isn't as the contract has it."""
     try:
         property_model(loaded)
     except Exception as error:
@@ -190,9 +199,7 @@ def _installed() -> dict[str, list[Plugin]]:
 
 
 @functools.lru_cache(maxsize=1)
-def _scan(
-    path: tuple[str, ...], wanted: frozenset[str] | None, unwanted: frozenset[str]
-) -> dict[str, list[Plugin]]:
+def _scan(path: tuple[str, ...], wanted: frozenset[str] | None, unwanted: frozenset[str]) -> dict[str, list[Plugin]]:
     """Every plugin on `path`. A distribution that is there twice counts where `path` has it first, as in imports."""
     found: dict[str, list[Plugin]] = {kind: [] for kind in KINDS}
     seen: set[str] = set()

@@ -190,8 +190,12 @@ class Machine:
     def set_accelerator(self, accelerator: Accelerator) -> None:
         """`accelerator` runs the machine's CPUs. Raises SouthbridgeError if it can't."""
         accelerator.attach(self)
+        try:
+            self.hooks.register(accelerator, "accelerator")
+        except SouthbridgeError:
+            accelerator.detach()
+            raise
         self.accelerator = accelerator
-        self.hooks.register(accelerator, "accelerator")
         with self.lock:
             for section in self.memory.sections:
                 self.hooks.call.memory_region_added(section=section)

@@ -33,6 +33,11 @@ _INTA_PAGE = 1 << 46
 _INTA_OFFSET = 100
 """Where QEMU reads the vector: `int_vector` in the page of an SVM control block."""
 
+SEGMENT_PRESENT = 1 << 15
+TASK_STATE = 0x8900
+"""Attributes of a 32- or 64-bit TSS, not busy: so QEMU has TR's."""
+TASK_STATE_BUSY = 0x200
+
 INTERRUPT_VIRTUAL = 0x100
 INTERRUPT_NMI = 0x200
 
@@ -49,12 +54,11 @@ _CAN_DOUBLE = (0, _DOUBLE_FAULT, 10, 11, 12, 13, 14)
 """Contributory exceptions, page and double faults: another one during their delivery is a double or triple fault."""
 _WITH_ERROR_CODE = (_DOUBLE_FAULT, 10, 11, 12, 13, 14, 17)
 
-_DEBUG, _INT1 = 1, 0xF1
+_DEBUG = 1
+_EXECUTION = 0
+"""A breakpoint's kind in DR7."""
 _BREAKPOINT, _INT3 = 3, 0xCC
 _OVERFLOW, _INTO = 4, 0xCE
-
-_LONGEST = 15
-"""Bytes of an instruction."""
 
 _CPUID_APIC = 1 << 9
 _CPUID_X2APIC = 1 << 21
@@ -140,6 +144,7 @@ class Engine:
             exec_enter=library.address("x86_cpu_exec_enter_x86_64"),
             debug_handler=library.address("breakpoint_handler_x86_64"),
             env=self.env_address,
+            tr_flags=self.env_address + env_type.tr.offset + structures.SegmentCache.flags.offset,
             hflags=self.env_address + env_type.hflags.offset,
             eflags=self.env_address + env_type.eflags.offset,
             check_port_1=library.address("helper_check_iob_x86_64"),
@@ -209,7 +214,11 @@ class Engine:
         """The CPU calls `take` for the vector when it takes an interrupt."""
 
         def read(_engine: int, offset: int, _size: int, _data: int) -> int:
-            return take() if offset == _INTA_OFFSET and self.interrupt_pending else 0
+            if offset != _INTA_OFFSET or not self.interrupt_pending:
+                return 0
+            if not self.env.tr.flags & SEGMENT_PRESENT:  # as in `thunks`
+                self.env.tr.flags, self.env.tr.limit = TASK_STATE, 0
+            return take()
 
         def write(_engine: int, _offset: int, _size: int, _value: int, _data: int) -> None:
             pass
@@ -306,16 +315,14 @@ class Engine:
         return error
 
     def debug_stop(self) -> None:
-        """Executes what `run` stopped at with `mailbox.debug` set: INT1, or a breakpoint."""
+        """Raises #DB for the breakpoint that `run` stopped at with `mailbox.debug` set."""
         self.mailbox.debug = 0
         env = self.env
-        linear = self._linear(env.eip)
-        control = env.dr[7]
-        hit = [i for i in range(4) if control >> 2 * i & 3 and not control >> 16 + 4 * i & 3 and env.dr[i] == linear]
-        if hit:
-            env.dr[6] |= sum(1 << i for i in hit)
-        else:
-            env.eip += next((n + 1 for n in range(_LONGEST) if self.code_byte(env.eip + n) in (_INT1, None)), 1)
+        linear, control = self._linear(env.eip), env.dr[7]
+        for i in range(4):
+            enabled, kind = control >> 2 * i & 3, control >> 16 + 4 * i & 3
+            if enabled and kind == _EXECUTION and env.dr[i] == linear:
+                env.dr[6] |= 1 << i
         self.raise_exception(_DEBUG, 0)
 
     def stop(self) -> None:

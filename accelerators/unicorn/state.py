@@ -14,6 +14,8 @@ from .engine import (
     HIDDEN_SHADOW,
     INTERRUPT_NMI,
     INTERRUPT_VIRTUAL,
+    SEGMENT_PRESENT,
+    TASK_STATE_BUSY,
     Engine,
 )
 from .structures import SegmentCache, X86Msr
@@ -58,7 +60,7 @@ def save(engine: Engine, halted: bool) -> X86State:
         rip=env.eip,
         rflags=env.eflags | _FLAGS_ALWAYS,
         ldtr=_segment(env.ldt),
-        tr=_segment(env.tr),
+        tr=_task_register(env.tr),
         gdtr=DescriptorTable(env.gdt.base, env.gdt.limit),
         idtr=DescriptorTable(env.idt.base, env.idt.limit),
         cr0=env.cr[0],
@@ -112,6 +114,7 @@ def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int]) -> None
         _load_segment(segment, getattr(state, name))
     _load_segment(env.ldt, state.ldtr)
     _load_segment(env.tr, state.tr)
+    env.tr.flags &= ~TASK_STATE_BUSY
     env.gdt.base, env.gdt.limit = state.gdtr.base, state.gdtr.limit
     env.idt.base, env.idt.limit = state.idtr.base, state.idtr.limit
     env.cr[0], env.cr[2], env.cr[3], env.cr[4] = state.cr0, state.cr2, state.cr3, state.cr4
@@ -137,6 +140,8 @@ def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int]) -> None
 def _refuse(state: X86State) -> None:
     if state.in_smm:
         raise ValueError("the CPU is in system management mode, which the accelerator unicorn doesn't have")
+    if state.tr.attributes & SEGMENT_PRESENT and state.tr.attributes & 0x1500 != 0x100:
+        raise ValueError(f"TR's attributes are {state.tr.attributes:#x}: that is no task state segment")
     if state.xcr0 & ~3:
         raise ValueError(f"XCR0 is {state.xcr0:#x}: the accelerator unicorn's CPU has no AVX state")
     if any(value >> 128 for value in state.vector):
@@ -149,6 +154,14 @@ def _refuse(state: X86State) -> None:
 
 def _segment(cache: SegmentCache) -> Segment:
     return Segment(cache.selector, cache.base, cache.limit, cache.flags & _ATTRIBUTES)
+
+
+def _task_register(cache: SegmentCache) -> Segment:
+    """TR: the architecture has it busy, QEMU hasn't."""
+    segment = _segment(cache)
+    if segment.attributes & SEGMENT_PRESENT:
+        segment.attributes |= TASK_STATE_BUSY
+    return segment
 
 
 def _load_segment(cache: SegmentCache, segment: Segment) -> None:

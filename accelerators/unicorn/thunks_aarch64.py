@@ -79,6 +79,18 @@ def _b_if(condition: int, label: str) -> Branch:
 _EQ, _NE, _LS = 0, 1, 9
 
 
+def _guard_task_register(targets: Targets) -> tuple[int | Load | Branch | str, ...]:
+    return (
+        Load(9, targets.tr_flags),
+        0xB940012A,  # ldr w10, [x9]
+        Branch(0x3778000A, 5, 14, "present"),  # tbnz w10, #15: P
+        0x5291200A,  # mov w10, #0x8900
+        0xB900012A,  # str w10, [x9]
+        0xB81FC13F,  # stur wzr, [x9, #-4]
+        "present",
+    )
+
+
 def _interrupt(targets: Targets) -> bytes:
     return _join(
         0xA9BE7BFD,  # stp x29, x30, [sp, #-32]!
@@ -97,6 +109,7 @@ def _interrupt(targets: Targets) -> bytes:
         0x1100042C,  # add w12, w1, #1
         0xB900092C,  # str w12, [x9, #8]
         "deliver",
+        *_guard_task_register(targets),
         0xAA1303E0,  # mov x0, x19
         Load(16, targets.do_interrupt),
         _BLR_X16,
@@ -111,6 +124,7 @@ def _interrupt(targets: Targets) -> bytes:
 def _invalid(targets: Targets) -> bytes:
     return _join(
         0xA9BF7BFD,  # stp x29, x30, [sp, #-16]!
+        *_guard_task_register(targets),
         0xAA0103E0,  # mov x0, x1
         Load(16, targets.do_interrupt),
         _BLR_X16,

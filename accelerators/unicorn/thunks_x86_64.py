@@ -49,6 +49,16 @@ def _mov_rax(value: int) -> bytes:
     return b"\x48\xb8" + struct.pack("<Q", value)
 
 
+def _guard_task_register(targets: Targets) -> tuple[bytes | Jump | str, ...]:
+    return (
+        _mov_rax(targets.tr_flags),
+        b"\xf6\x40\x01\x80",  # test byte [rax + 1], 80h: P
+        (_JNE, "present"),
+        b"\xc7\x00\x00\x89\x00\x00\xc7\x40\xfc\x00\x00\x00\x00",  # mov dword [rax], 8900h; mov dword [rax - 4], 0
+        "present",
+    )
+
+
 def _interrupt(targets: Targets) -> bytes:
     is_int = struct.pack("<i", targets.exception_is_int_offset)
     return _join(
@@ -63,6 +73,7 @@ def _interrupt(targets: Targets) -> bytes:
         "software",
         b"\x8d\x4e\x01\x89\x48\x08",  # lea ecx, [rsi + 1]; mov [rax + 8], ecx
         "deliver",
+        *_guard_task_register(targets),
         b"\x48\x89\xdf" + _mov_rax(targets.do_interrupt) + b"\xff\xd0",  # mov rdi, rbx; call rax
         _mov_rax(targets.mailbox) + b"\xc7\x40\x08\x00\x00\x00\x00",  # mov dword [rax + 8], 0
         b"\x5b\xc3",  # pop rbx; ret
@@ -72,6 +83,7 @@ def _interrupt(targets: Targets) -> bytes:
 def _invalid(targets: Targets) -> bytes:
     return _join(
         b"\x48\x83\xec\x08\x48\x89\xf7",  # sub rsp, 8; mov rdi, rsi
+        *_guard_task_register(targets),
         _mov_rax(targets.do_interrupt) + b"\xff\xd0",  # call rax
         b"\xb8\x01\x00\x00\x00\x48\x83\xc4\x08\xc3",  # mov eax, 1; add rsp, 8; ret
     )

@@ -223,24 +223,25 @@ class UnicornVcpu(Vcpu):
 
     def _acknowledge(self) -> int:
         """The CPU takes an interrupt: the vector, and INTA for the controller."""
+        vector = self._vector
         try:
             with self._machine.lock:
                 self._engine.withdraw_interrupt()
-                self._delivering = True
+                self._delivering = self._acknowledging = True
                 if self._event is not None and self._event.external:
                     vector, self._event = self._event.vector, None
-                    return vector
-                controller = self._machine.interrupt_controller
-                assert controller is not None
-                pending = controller.pending_vector()
-                if pending is not None:
-                    self._vector = pending
-                self._acknowledging = True
-                controller.acknowledge(self._vector)
+                else:
+                    controller = self._machine.interrupt_controller
+                    assert controller is not None
+                    pending = controller.pending_vector()
+                    if pending is not None:
+                        vector = pending
+                    controller.acknowledge(vector)
+                self.interrupt_changed()  # there may be another one
                 self._acknowledging = False
         except BaseException as error:
             self._fail(error)
-        return self._vector
+        return vector
 
     # --- what the guest does -------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 """Machine descriptions: YAML in, validated against what is installed."""
 
-from .model import Choice, Description, Part, load_description
+from .model import Choice, Description, Part, load
 
-__all__ = ["Choice", "Description", "Part", "load_description"]
+__all__ = ["Choice", "Description", "Part", "load"]

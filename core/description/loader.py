@@ -116,7 +116,7 @@ def _without_extends(tree: Table) -> Table:
 
 
 def _merged(base: Table, over: Table) -> Table:
-    """Like merge, but an empty section (`devices:` with nothing below it) doesn't remove a section: it stays, an error."""
+    """Like merge, but an empty section (`devices:` with nothing below it) removes nothing: it stays, to be refused."""
     merged = merge(base, over)
     assert isinstance(merged, Table)
     empty = {

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..discovery import KINDS, load, names, nearest
+from ..discovery import KINDS, names, nearest
+from ..discovery import load as load_plugin
 from ..errors import DescriptionError, Location, PluginError
 from ..properties import Configurable
 from ..units import GiB, KiB, MiB, format_size, parse_size
@@ -31,7 +32,7 @@ class Part:
 
     section: str
     id: str
-    type: str
+    type_name: str
     cls: type[Configurable]
     values: Mapping[str, Any]
     location: Location
@@ -57,9 +58,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Choice:
-    """An accelerator to try: `type` may be `auto`. `problem` is why it can't be used, if that is known already."""
+    """An accelerator to try: `type_name` may be `auto`. `problem` is why it can't be used, if that is known already."""
 
-    type: str
+    type_name: str
     cls: type[Configurable] | None
     values: Mapping[str, Any]
     location: Location | None
@@ -77,7 +78,7 @@ class Description:
     sections: Mapping[str, Mapping[str, Part]]
 
 
-def load_description(machine: str = "pc", settings: Iterable[str] = ()) -> Description:
+def load(machine: str = "pc", settings: Iterable[str] = ()) -> Description:
     """The description of `machine`, a path or a shipped name, with `settings` ("key=value") on top.
 
     Raises SouthbridgeError: a DescriptionError, with the place, for what is wrong in it.
@@ -100,7 +101,9 @@ def _name(node: Node | None, default: str) -> str:
     if node is None or is_null(node):
         return default
     if not isinstance(node, Scalar) or not isinstance(node.value, str) or not 0 < len(node.value) <= LONGEST_ID:
-        raise DescriptionError(f"expected a name, at most {LONGEST_ID} characters, not {what_is(node)}", node.location, "name")
+        raise DescriptionError(
+            f"expected a name, at most {LONGEST_ID} characters, not {what_is(node)}", node.location, "name"
+        )
     return node.value
 
 
@@ -145,7 +148,7 @@ def _choice(node: Node, key: str, alone: bool) -> Choice:
                 raise DescriptionError("`auto` has no properties", node.keys[extra], f"{key}.{extra}")
         return Choice(AUTO, None, {}, node.location)
     try:
-        cls = load("accelerators", name)
+        cls = load_plugin("accelerators", name)
     except PluginError as error:
         if alone or name not in names("accelerators"):
             raise DescriptionError(str(error), type_node.location, key) from None
@@ -198,7 +201,7 @@ def _part(section: str, id: str, node: Node, table: Table) -> Part:
         raise DescriptionError(message, node.location, key)
     type_node, name = _type(node, section, key)
     try:
-        cls = load(section, name)
+        cls = load_plugin(section, name)
     except PluginError as error:
         raise DescriptionError(str(error), type_node.location, f"{key}.type") from None
     values, places = validated_values(cls, name, node, key)

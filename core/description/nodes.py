@@ -22,7 +22,7 @@ class OptionLocation(Location):
 class Scalar:
     """Nothing, a truth value, a whole number or a text."""
 
-    value: None | bool | int | str
+    value: bool | int | str | None
     location: Location
     weight: int = 1
 
@@ -88,8 +88,8 @@ def is_null(node: Node | None) -> bool:
 def merge(base: Node, over: Node) -> Node:
     """`over` laid over `base`: mappings merge by key, null removes a key, anything else replaces.
 
-    A mapping whose `type` differs replaces the other one whole: its other keys belong to the old type. A null that finds
-    nothing to remove stays.
+    A mapping whose `type` differs replaces the other one whole: the other keys there belong to the old type. A null
+    that finds nothing to remove stays.
     """
     if not (isinstance(base, Table) and isinstance(over, Table)) or _other_type(base, over):
         return over

@@ -69,9 +69,7 @@ def _with_paths(value: Any, valid: Any, node: Node) -> Any:
     return value
 
 
-def _explained(
-    error: ValidationError, cls: type[Configurable], name: str, node: Table, key: str
-) -> DescriptionError:
+def _explained(error: ValidationError, cls: type[Configurable], name: str, node: Table, key: str) -> DescriptionError:
     """The first of the errors, unknown properties first: a missing one may be a misspelt one."""
     first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     path = list(first["loc"])

@@ -1,9 +1,9 @@
 """From YAML text to a tree of nodes: a small, strict part of YAML 1.2.
 
-A plain scalar is null (or nothing at all), true, false, a decimal, hexadecimal (0x), octal (0o) or binary (0b) integer, or
-else a string: `01.0` is a PCI address, `no` a word, `12:30` no number. Tags, merge keys, several documents, keys that are
-not strings and keys that are there twice are errors. What an input can cost is bounded: its size, its depth, and how many
-nodes its aliases stand for.
+A plain scalar is null (or nothing at all), true, false, a decimal, hexadecimal (0x), octal (0o) or binary (0b)
+integer, or else a string: `01.0` is a PCI address, `no` a word, `12:30` no number. Tags, merge keys, several documents,
+keys that are not strings and keys that are there twice are errors. What an input can cost is bounded: its size, its
+depth, and how many nodes its aliases stand for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Locate = Callable[[int, int], Location]
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+)")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_WORDS: dict[str, None | bool] = {"": None, "null": None, "true": True, "false": False}
+_WORDS: dict[str, bool | None] = {"": None, "null": None, "true": True, "false": False}
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's parser in C if it was built with it."""
@@ -81,7 +81,9 @@ class _Composer:
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise DescriptionError(f"the alias *{event.anchor} names nothing that is complete before it", place, path)
+                raise DescriptionError(
+                    f"the alias *{event.anchor} names nothing that is complete before it", place, path
+                )
             return self._anchors[event.anchor]
         if event.tag is not None:
             raise DescriptionError(f"tags aren't supported; here is {shown(event.tag)}", place, path)
@@ -142,7 +144,7 @@ class _Composer:
         return self._locate(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _resolve(event: Any, place: Location, path: str) -> None | bool | int | str:
+def _resolve(event: Any, place: Location, path: str) -> bool | int | str | None:
     text: str = event.value
     if not event.implicit[0]:  # quoted, or a block
         return text

@@ -6,7 +6,9 @@ As the 82371SB (PIIX3) decodes it: the top of the 32-bit address space, and E000
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import BeforeValidator, WithJsonSchema
 from southbridge.device import Device
 from southbridge.errors import SouthbridgeError
 from southbridge.memory.ram import RamBlock
@@ -23,10 +25,20 @@ LARGEST = 8 * MiB
 LOW_SIZE = 128 * KiB
 
 
+def _image(value: object) -> Path | str:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("expected the path or name of a firmware image")
+    return Path(value).expanduser() if isinstance(value, Path) or "/" in value else value
+
+
+Image = Annotated[Path | str, BeforeValidator(_image), WithJsonSchema({"type": "string"})]
+"""A path, or a bare name."""
+
+
 class Bios(Device):
     """Firmware in a ROM."""
 
-    image: str = Property("bios-256k.bin", min_length=1, doc="The image: a path, or the name of an installed one.")
+    image: Image = Property("bios-256k.bin", doc="The image: a path, or the name of one that is installed.")
 
     def realize(self) -> None:
         """Maps the image. Raises SouthbridgeError if it can't be found, can't be read, or has no possible size."""
@@ -41,15 +53,14 @@ class Bios(Device):
         self._claim(bus, tail, MiB - low, "memory", 0)
 
 
-def find_image(image: str) -> Path | None:
-    """The file that `image` says: a path as it is, a bare name in one of `FOLDERS`. None if there is none."""
-    path = Path(image).expanduser()
-    if path.name != image:
-        return path if path.exists() else None
-    return next((found for folder in FOLDERS if (found := Path(folder, image)).exists()), None)
+def find_image(image: Path | str) -> Path | None:
+    """The file that `image` is the path of, else a bare name's in one of `FOLDERS`; None if there is none."""
+    bare = isinstance(image, str)
+    candidates = [Path(image), *(Path(folder, image) for folder in FOLDERS if bare)]
+    return next((path for path in candidates if path.exists()), None)
 
 
-def read_image(id: str, image: str) -> bytes:
+def read_image(id: str, image: Path | str) -> bytes:
     """The contents of `image`, for the device `id`. Raises SouthbridgeError."""
     path = find_image(image)
     if path is None:
@@ -67,9 +78,9 @@ def read_image(id: str, image: str) -> bytes:
     return contents
 
 
-def _missing(id: str, image: str) -> str:
+def _missing(id: str, image: Path | str) -> str:
     package = PACKAGES.get(Path(image).name)
     advice = f"; on Debian and Ubuntu: apt-get install {package}" if package else ""
-    if Path(image).name != image:
+    if isinstance(image, Path):
         return f"{id}: image: there is no file {image}{advice}"
     return f"{id}: image: there is no firmware {image!r} in {', '.join(FOLDERS)}{advice}"

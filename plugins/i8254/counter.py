@@ -70,8 +70,9 @@ class Counter(Component):
         self.mode_bits = mode_bits
         self.first_byte = self.latched_count = self.latched_status = None
         self.msb_next = False
+        was_low = not self.element.output
         self.element.program(mode_bits if mode_bits < 6 else mode_bits - 4, decimal)
-        self.device.output_changed(self)
+        self.device.output_changed(self, rises=was_low and self.element.output)
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ class CountingElement(Component):
         self.mode = mode
         self.decimal = decimal
         self.output = mode != 0
+        self.count = 0
         self.null_count = True
         self.written = self.counting = self.load_next = self.expired = False
 

@@ -97,9 +97,11 @@ class I8254(Device):
 
     # --- IRQ 0 ---------------------------------------------------------------------------------------------------
 
-    def output_changed(self, counter: Counter) -> None:
-        """`counter` was programmed."""
+    def output_changed(self, counter: Counter, *, rises: bool = False) -> None:
+        """`counter` was programmed; whether its output went high by that."""
         if counter is self.counters[0]:
+            if rises:
+                self.interrupt.set(False)
             self._drive()
             self._schedule()
 

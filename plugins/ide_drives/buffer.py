@@ -30,6 +30,7 @@ class SectorBuffer(Component):
     def load_data(self, data: bytes) -> None:
         """Holds `data`, of which nothing has moved."""
         self._hold(bytearray(data) if len(data) % 2 == 0 else bytearray(data) + b"\0")
+        self._odd = len(data) % 2
 
     def expect(self, length: int) -> None:
         """Has room for `length` bytes, an even number."""
@@ -40,9 +41,12 @@ class SectorBuffer(Component):
         self._hold(bytearray())
 
     def open_block(self, length: int) -> int:
-        """Lets the next `length` bytes move, or as many as there are; gives their number."""
+        """Lets the next `length` bytes move, or as many as there are; gives their number.
+
+        Of an odd number, the last word's second byte doesn't count.
+        """
         self.block_end = min(self.position + (length + 1) // 2, len(self.words))
-        return 2 * (self.block_end - self.position)
+        return min(length, self.remaining - self._odd)
 
     @property
     def remaining(self) -> int:
@@ -86,3 +90,4 @@ class SectorBuffer(Component):
         self._view = memoryview(buffer)
         self.words = self._view.cast("H")
         self.position = self.block_end = self.read_end = self.write_end = 0
+        self._odd = 0

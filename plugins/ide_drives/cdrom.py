@@ -10,11 +10,10 @@ from southbridge.component import State
 from southbridge.properties import Link, Property
 
 from . import mmc, packets
-from .drive import ABRT, BSY, CHUNK, DRDY, DSC, ERR, Drive
-from .identify import packet_words
-from .modes import supported_mode
+from .drive import CHUNK, DRDY, DSC, Drive
+from .identify import packet_words, supported_mode
 
-DEVICE_RESET = 0x08
+DEVICE_RESET, PACKET = 0x08, 0xA0
 PACKET_BYTES = 12
 COMMAND, TO_HOST = 0x01, 0x02
 """Interrupt reason, in the sector count: CoD and IO."""
@@ -27,16 +26,14 @@ class IdeCdrom(Drive):
 
     signature: ClassVar[tuple[int, int]] = (0x14, 0xEB)
     ready: ClassVar[int] = 0
-    sector_bytes: ClassVar[int] = mmc.BLOCK
 
     drive: BlockBackend | None = Link("blockdevs", None, doc="The disc, if there is one at first.")
-    model: str = Property("SOUTHBRIDGE CD-ROM", max_length=40, pattern="^[ -~]*$", doc="Vendor and product.")
+    model: str = Property("SBRIDGE CD-ROM", max_length=40, pattern="^[ -~]*$", doc="Vendor and product.")
 
     transfer_mode: int = State(0x22, ge=0, le=0xFF, doc="As SET FEATURES took it; multiword DMA 2 at first.")
     byte_limit: int = State(0, ge=0, le=0xFFFF, doc="What the host will take as one block.")
-    awaiting_packet: bool = State(False, doc="What the host writes is a command packet.")
     raw: bool = State(False, doc="The host gets whole blocks of 2352 bytes.")
-    sense: tuple[int, int, int] = State((0, 0, 0), doc="Sense key, code and qualifier of the last command.")
+    sense: int = State(0, ge=0, le=0xF_FFFF, doc="Sense key, code (8 bits) and qualifier (8 bits) of the last command.")
     attention: int = State(0, ge=0, le=0xFFFF, doc="Sense code and qualifier of a unit attention to report, or 0.")
     event: int = State(0, ge=0, le=4, keep=True, doc="Media event to report, or 0.")
     tray_open: bool = State(False, keep=True)
@@ -66,7 +63,7 @@ class IdeCdrom(Drive):
 
         The caller opens the new image and closes the old one.
         """
-        interrupted = self.phase == "fetch"
+        interrupted = self.phase == "fetch" or self.left > 0
         if interrupted:
             self._stop()
         self._insert(backend)
@@ -77,7 +74,7 @@ class IdeCdrom(Drive):
             self.event = packets.NEW_MEDIA
             self.attention = packets.MEDIUM_CHANGED
         if interrupted:
-            self.check(*packets.NO_MEDIUM)
+            self.check(packets.NO_MEDIUM)
 
     def move_tray(self, opened: bool) -> None:
         """Opens or closes the tray, as the host asked."""
@@ -97,11 +94,10 @@ class IdeCdrom(Drive):
         """See Drive; DEVICE RESET gets through to a busy drive."""
         if value == DEVICE_RESET:
             self._stop()
-            self.sleeping = self.awaiting_packet = False
+            self.sleeping = False
             self._sign()
             self.set_interrupt(False)
             return
-        self.awaiting_packet = self.awaiting_packet and bool(self.status & BSY)
         super().command(value)
 
     def complete(self) -> None:
@@ -113,7 +109,6 @@ class IdeCdrom(Drive):
         self.byte_limit = self.lba_mid & 0xFF | (self.lba_high & 0xFF) << 8
         self.sector_count = COMMAND
         self.block = PACKET_BYTES
-        self.awaiting_packet = True
         self.take(PACKET_BYTES, first=True)
 
     def _identify_packet(self) -> None:
@@ -152,20 +147,16 @@ class IdeCdrom(Drive):
     def output_done(self) -> None:
         """See Drive: the packet is here."""
         packet = self.buffer.contents()[:PACKET_BYTES].ljust(PACKET_BYTES, b"\0")
-        self.awaiting_packet = False
-        self.dma = bool(self.features & DMA_FEATURE)
+        self.by_dma = bool(self.features & DMA_FEATURE)
         self.phase = "idle"
         self.raw = False
         packets.execute(self, packet)
 
-    def check(self, key: int, code: int, qualifier: int) -> None:
+    def check(self, sense: int) -> None:
         """The packet command ends in a check condition."""
-        self._stop()
-        self.sense = (key, code, qualifier)
-        self.error = key << 4 | (ABRT if key == packets.ILLEGAL_REQUEST else 0)
+        self.sense = sense
         self.sector_count = COMMAND | TO_HOST
-        self.status = DRDY | DSC | ERR
-        self.set_interrupt(True)
+        self.fail(sense >> 16 << 4)
 
     def respond(self, data: bytes, allocation: int) -> None:
         """The packet command's answer: as much of `data` as the host has room for."""
@@ -179,9 +170,9 @@ class IdeCdrom(Drive):
         """READ: the host gets `count` blocks of the disc, at least one, from `first` on."""
         blocks = self.blocks
         if blocks is None:
-            self.check(*packets.NO_MEDIUM)
+            self.check(packets.NO_MEDIUM)
         elif first + count > blocks:
-            self.check(*packets.OUT_OF_RANGE)
+            self.check(packets.OUT_OF_RANGE)
         else:
             self.raw = raw
             if self._block_possible(count * (mmc.RAW_BLOCK if raw else mmc.BLOCK)):
@@ -190,7 +181,7 @@ class IdeCdrom(Drive):
     def _block_possible(self, length: int) -> bool:
         """Sets the block's size for `length` bytes; False, the command having failed, if the host takes no bytes."""
         limit = self.byte_limit
-        if self.dma:
+        if self.by_dma:
             self.block = CHUNK
             return True
         if not limit:
@@ -206,6 +197,11 @@ class IdeCdrom(Drive):
             self.sector_count = TO_HOST
             self.lba_mid, self.lba_high = length & 0xFF, length >> 8 & 0xFF
 
+    @property
+    def smallest_chunk(self) -> int:
+        """See Drive."""
+        return mmc.BLOCK
+
     def converted(self, data: bytes) -> bytes:
         """See Drive."""
         return mmc.raw_blocks((self.offset - len(data)) // mmc.BLOCK, data) if self.raw else data
@@ -213,19 +209,17 @@ class IdeCdrom(Drive):
     def input_done(self) -> None:
         """See Drive: a packet command ends with a status phase."""
         if self.opcode == PACKET:
-            self.sense = (0, 0, 0)
             self.complete()
         else:
-            self.phase = "idle"
-            self.status = DRDY | DSC
+            self.rest()
 
     def read_failed(self, error: BlockError) -> None:
         """See Drive."""
-        self.check(*packets.READ_ERROR)
+        self.check(packets.READ_ERROR)
 
     commands: ClassVar[Mapping[int, Callable[[Any], None]]] = {
         0x20: _refuse_with_signature,
-        0xA0: _packet,
+        PACKET: _packet,
         0xA1: _identify_packet,
         0xE0: complete_plainly,
         0xE1: complete_plainly,
@@ -235,6 +229,3 @@ class IdeCdrom(Drive):
         0xEC: _refuse_with_signature,
         0xEF: _set_features,
     }
-
-
-PACKET = 0xA0

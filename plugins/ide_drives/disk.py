@@ -14,7 +14,7 @@ from southbridge.properties import Link, Property
 
 from . import geometry, smart
 from .drive import ABRT, BSY, CHUNK, DF, DRDY, DSC, IDNF, UNC, Drive
-from .identify import MOST_MULTIPLE, disk_words
+from .identify import MOST_MULTIPLE, disk_words, supported_mode
 
 LBA = 0x40
 """In the device register: the address isn't cylinder, head and sector."""
@@ -23,7 +23,7 @@ LARGEST_28 = (1 << 28) - 1
 
 SMART_KEY = (0x4F, 0xC2)
 """LBA mid and high of every SMART command."""
-SMART_FAULT_KEY = (0xF4, 0x2C)
+SMART_ENABLE = 0xD8
 STANDBY, IDLE, ACTIVE = 0x00, 0x80, 0xFF
 """CHECK POWER MODE's answers."""
 
@@ -33,7 +33,6 @@ class IdeDisk(Drive):
 
     signature: ClassVar[tuple[int, int]] = (0x00, 0x00)
     ready: ClassVar[int] = DRDY | DSC
-    sector_bytes: ClassVar[int] = SECTOR
 
     drive: BlockBackend = Link("blockdevs", doc="The disk's contents.")
     model: str = Property("SOUTHBRIDGE HARDDISK", max_length=40, pattern="^[ -~]*$", doc="Model name.")
@@ -106,7 +105,7 @@ class IdeDisk(Drive):
         self.device_register = self.device_register & 0xF0 | head & 0xF
 
     def _range(self, extended: bool) -> tuple[int, int] | None:
-        """Offset and length, in bytes, of what a command is about; None, the command having failed, if it isn't there."""
+        """Offset and length, in bytes, of what a command is about; None, if it isn't there: the command has failed."""
         first, count = self._address(extended), self._count(extended)
         if first is None or first + count > self.total:
             if first is not None:
@@ -123,7 +122,7 @@ class IdeDisk(Drive):
             return
         found = self._range(extended)
         if found:
-            self.dma = dma
+            self.by_dma = dma
             self.start_input(*found, block=SECTOR * self.multiple if multiple else SECTOR)
 
     def _verify(self, *, extended: bool = False) -> None:
@@ -133,13 +132,17 @@ class IdeDisk(Drive):
             self.block, self.limit = SECTOR, CHUNK
             self.fetch(verify=True)
 
+    @property
+    def smallest_chunk(self) -> int:
+        """See Drive."""
+        return SECTOR if self.by_dma else self.block
+
     def input_done(self) -> None:
         """See Drive: after the last block that went through the data register no interrupt comes."""
-        if self.dma or self.phase == "verify":
+        if self.by_dma or self.phase == "verify":
             self.complete()
         else:
-            self.phase = "idle"
-            self.status = DRDY | DSC
+            self.rest()
 
     def read_failed(self, error: BlockError) -> None:
         """See Drive."""
@@ -154,7 +157,7 @@ class IdeDisk(Drive):
             return
         found = self._range(extended)
         if found:
-            self.dma = dma
+            self.by_dma = dma
             self.offset, length = found
             self.start_output(length, block=SECTOR * self.multiple if multiple else SECTOR)
 
@@ -282,9 +285,8 @@ class IdeDisk(Drive):
     def _smart(self) -> None:
         subcommand = self.features & 0xFF
         handler = SMART.get(subcommand)
-        if (self.lba_mid & 0xFF, self.lba_high & 0xFF) != SMART_KEY or handler is None:
-            self.abort()
-        elif not self.smart_enabled and subcommand != 0xD8:
+        allowed = self.smart_enabled or subcommand == SMART_ENABLE
+        if handler is None or not allowed or (self.lba_mid & 0xFF, self.lba_high & 0xFF) != SMART_KEY:
             self.abort()
         else:
             handler(self)
@@ -368,14 +370,9 @@ SMART: Mapping[int, Callable[[IdeDisk], None]] = {
     0xD2: IdeDisk._smart_autosave,
     0xD4: IdeDisk._smart_offline,
     0xD5: IdeDisk._smart_log,
-    0xD8: partial(IdeDisk._smart_enable, enabled=True),
+    SMART_ENABLE: partial(IdeDisk._smart_enable, enabled=True),
     0xD9: partial(IdeDisk._smart_enable, enabled=False),
     0xDA: IdeDisk._smart_status,
 }
 EXTENDED = (0x24, 0x25, 0x29, 0x34, 0x35, 0x39, 0x42)
 """The commands with 48-bit addresses."""
-
-
-def supported_mode(value: int) -> bool:
-    """Whether a drive takes SET FEATURES' transfer mode `value`: PIO to 4, multiword DMA to 2, Ultra DMA to 5."""
-    return value in (0x00, 0x01, *range(0x08, 0x0D), *range(0x20, 0x23), *range(0x40, 0x46))

@@ -47,7 +47,6 @@ class Drive(Device):
     """LBA mid and high after a reset, by which the host knows what kind of drive it is."""
     ready: ClassVar[int]
     """Status after a reset."""
-    sector_bytes: ClassVar[int]
     commands: ClassVar[Mapping[int, Callable[[Any], None]]]
     """What each command does; all others are aborted."""
 
@@ -70,7 +69,7 @@ class Drive(Device):
     sleeping: bool = State(False, doc="Only a reset wakes it.")
 
     phase: Phase = State("idle", doc="What it is doing.")
-    dma: bool = State(False, doc="The command's data move by DMA.")
+    by_dma: bool = State(False, doc="The command's data move by DMA.")
     block: int = State(512, ge=2, le=CHUNK, doc="Bytes of a block.")
     offset: int = State(0, ge=0, multiple_of=512, doc="Where in the image the command goes on, in bytes.")
     left: int = State(0, ge=0, multiple_of=512, doc="Bytes of the image that it still is about, from there.")
@@ -214,6 +213,7 @@ class Drive(Device):
         """Drops what it is doing. What was asked of the image still happens, but nobody hears of it."""
         self._ticket += 1
         self.phase = "idle"
+        self.left = 0
         self.buffer.clear()
 
     # --- commands ------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ class Drive(Device):
         self.opcode = value
         self.error = 0
         self.status = DRDY | DSC
-        self.dma = False
+        self.by_dma = False
         self.left = 0
         self.set_interrupt(False)
         handler = self.commands.get(value)
@@ -239,9 +239,14 @@ class Drive(Device):
 
     def complete(self) -> None:
         """The command ends well, with an interrupt."""
+        self.rest()
+        self.set_interrupt(True)
+
+    def rest(self) -> None:
+        """Nothing more is to be done."""
         self.phase = "idle"
         self.status = DRDY | DSC
-        self.set_interrupt(True)
+        self.buffer.clear()
 
     def fail(self, error: int, status: int = 0) -> None:
         """The command ends with an error, and an interrupt."""
@@ -295,12 +300,16 @@ class Drive(Device):
 
     def _fetch_failed(self, length: int, error: BlockError) -> None:
         """Goes on in the smallest steps, to deliver what can be read and find what can't."""
-        step = self.sector_bytes if self.dma else max(self.sector_bytes, self.block)
-        if length > step:
-            self.limit = step
+        if length > self.smallest_chunk:
+            self.limit = self.smallest_chunk
             self.fetch(self.phase == "verify")
         else:
             self.read_failed(error)
+
+    @property
+    def smallest_chunk(self) -> int:
+        """Bytes of the image that are delivered, or not, as one."""
+        raise AssertionError
 
     def converted(self, data: bytes) -> bytes:
         """What the host gets for a chunk of the image."""
@@ -308,7 +317,7 @@ class Drive(Device):
 
     def _give(self, data: bytes) -> None:
         self.buffer.load_data(data)
-        if self.dma:
+        if self.by_dma:
             self._request_dma("dma-in")
         else:
             self._open_input()
@@ -351,7 +360,7 @@ class Drive(Device):
     def take(self, length: int, first: bool = False) -> None:
         """Has the host give a chunk of `length` bytes; the `first` of a command comes without an interrupt."""
         self.buffer.expect(length)
-        if self.dma:
+        if self.by_dma:
             self._request_dma("dma-out")
         else:
             self._open_output(interrupt=not first)

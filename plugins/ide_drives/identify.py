@@ -22,6 +22,11 @@ MULTIWORD, ULTRA = 0x20, 0x40
 """SET FEATURES' codes of the first mode of each kind."""
 
 
+def supported_mode(value: int) -> bool:
+    """Whether a drive takes SET FEATURES' transfer mode `value`: PIO to 4, multiword DMA to 2, Ultra DMA to 5."""
+    return value in (0x00, 0x01, *range(0x08, 0x0D), *range(0x20, 0x23), *range(0x40, 0x46))
+
+
 def _dma_words(transfer_mode: int) -> dict[int, int]:
     multiword = transfer_mode - MULTIWORD if MULTIWORD <= transfer_mode < ULTRA else None
     ultra = transfer_mode - ULTRA if transfer_mode >= ULTRA else None

@@ -17,6 +17,9 @@ NO_PROFILE, CD_ROM, DVD_ROM = 0x0000, 0x0008, 0x0010
 CD_BLOCKS = 80 * 60 * 75
 """Blocks of the largest CD; a larger image is a DVD."""
 
+MEDIA_CLASS = 0x10
+"""The notification class bit of media events."""
+
 ERROR_RECOVERY_PAGE, CD_PAGE, CAPABILITIES_PAGE, ALL_PAGES = 0x01, 0x0D, 0x2A, 0x3F
 
 
@@ -105,6 +108,13 @@ def mode_sense(pages: bytes, medium_type: int, short: bool) -> bytes:
     return _sized(bytes([medium_type, 0, 0, 0, 0, 0]) + pages)
 
 
+def medium_type(blocks: int | None, tray_open: bool) -> int:
+    """MODE SENSE's word for a data disc, an empty drive, or an open one."""
+    if blocks is None:
+        return 0x71 if tray_open else 0x70
+    return 0x01
+
+
 def profile(blocks: int | None) -> int:
     """The current profile for a disc of `blocks`, or for none."""
     if blocks is None:
@@ -119,9 +129,7 @@ def _feature(code: int, current: bool, data: bytes, version: int = 0) -> bytes:
 def configuration(blocks: int | None, kind: int, first: int) -> bytes:
     """GET CONFIGURATION: features from number `first` on; of `kind` 0: all, 1: the current, 2: just `first`."""
     current = profile(blocks)
-    profiles = b"".join(
-        number.to_bytes(2, "big") + bytes([number == current, 0]) for number in (DVD_ROM, CD_ROM)
-    )
+    profiles = b"".join(number.to_bytes(2, "big") + bytes([number == current, 0]) for number in (DVD_ROM, CD_ROM))
     present = blocks is not None
     features = [
         (0x0000, True, profiles, 0),
@@ -143,10 +151,9 @@ def configuration(blocks: int | None, kind: int, first: int) -> bytes:
 
 def event_status(requested: int, event: int, present: bool, tray_open: bool) -> bytes:
     """GET EVENT STATUS NOTIFICATION, of the one class that there is: media."""
-    media = 0x10
-    if not requested & media:
-        return bytes([0, 2, 0x80, media])
-    return bytes([0, 6, 4, media, event, present << 1 | tray_open, 0, 0])
+    if not requested & MEDIA_CLASS:
+        return bytes([0, 2, 0x80, MEDIA_CLASS])
+    return bytes([0, 6, 4, MEDIA_CLASS, event, present << 1 | tray_open, 0, 0])
 
 
 def disc_information() -> bytes:

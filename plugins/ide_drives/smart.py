@@ -28,7 +28,7 @@ ERROR_LOG = 1
 
 
 def attribute_data(last_test: int, offline_status: int) -> bytes:
-    """SMART READ DATA: the attributes. `last_test` is the self-test execution status, `offline_status` the other one."""
+    """SMART READ DATA: the attributes, and how the last self-test and off-line collection ended."""
     data = bytearray(512)
     data[0:2] = VERSION.to_bytes(2, "little")
     for index, (number, flags, value, worst, raw, _) in enumerate(ATTRIBUTES):

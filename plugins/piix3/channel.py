@@ -1,4 +1,4 @@
-"""One IDE channel: its legacy ports, interrupt and bus master (82371SB datasheet, section 2.6; ATA/ATAPI-6, chapter 7)."""
+"""One IDE channel: legacy ports, interrupt and bus master (82371SB datasheet, section 2.6; ATA/ATAPI-6, chapter 7)."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ MakeDistribution = Callable[..., Path]
 
 @pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeDistribution]:
-    """Makes a distribution of that name and version, its entry points and modules (name to source); gives its folder."""
+    """Makes a distribution: name, version, entry points, modules (name to source). Gives its folder."""
     folders: list[Path] = []
 
     def make(name: str, version: str, entry_points: str, **modules: str) -> Path:

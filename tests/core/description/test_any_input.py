@@ -6,13 +6,49 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from southbridge.description import load_description, yaml_tree
+from southbridge.description import load, yaml_tree
 from southbridge.errors import DescriptionError, Location
 
-PIECES = ("devices", "extends", "memory", ": ", "\n", "  ", "- ", "[", "]", "{", "}", ", ", "&a ", "*a", "!t ", "? ", "|\n")
-MORE = ('"', "'", "#", "<<", "null", "0x1F", "1.5", "---\n", "...\n", "%YAML 1.1\n", "\t", "\x00", "\ufeff", "\u2028", "é", "\\")
+PIECES = (
+    "devices",
+    "extends",
+    "memory",
+    ": ",
+    "\n",
+    "  ",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "&a ",
+    "*a",
+    "!t ",
+    "? ",
+    "|\n",
+)
+MORE = (
+    '"',
+    "'",
+    "#",
+    "<<",
+    "null",
+    "0x1F",
+    "1.5",
+    "---\n",
+    "...\n",
+    "%YAML 1.1\n",
+    "\t",
+    "\x00",
+    "\ufeff",
+    "\u2028",
+    "é",
+    "\\",
+)
 
 texts = st.one_of(
     st.text(max_size=200),
@@ -51,7 +87,7 @@ def test_any_file_is_a_description_or_an_error(tmp_path_factory: pytest.TempPath
     path: Path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(data)
     try:
-        load_description(str(path))
+        load(str(path))
     except DescriptionError as error:
         assert "\n" not in str(error).removeprefix(str(path))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from southbridge.description import load_description
+from southbridge.description import load
 from southbridge.errors import SouthbridgeError
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -223,7 +223,7 @@ def test_what_is_wrong_is_said_with_its_place(kit: Path, tmp_path: Path, text: s
     file = tmp_path / "m.yaml"
     file.write_text(text)
     with pytest.raises(SouthbridgeError) as caught:
-        load_description(str(file))
+        load(str(file))
     assert str(caught.value) == f"{file}:{expected}"
 
 
@@ -231,4 +231,4 @@ def test_an_id_that_is_too_long(kit: Path, tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(f"devices: {{{'a' * 65}: {{type: box}}}}\n")
     with pytest.raises(SouthbridgeError, match="at most 64 in all"):
-        load_description(str(file))
+        load(str(file))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from southbridge.description import load_description
+from southbridge.description import load
 from southbridge.description.loader import load_tree, shipped
 from southbridge.description.yaml_tree import MAX_SIZE
 from southbridge.errors import SouthbridgeError
@@ -28,7 +28,7 @@ def plain(path: Path, *settings: str) -> Any:
 
 def message(path: Path | str, *settings: str) -> str:
     with pytest.raises(SouthbridgeError) as caught:
-        load_description(str(path), settings)
+        load(str(path), settings)
     return str(caught.value)
 
 
@@ -70,12 +70,12 @@ def test_an_unknown_shipped_name_is_answered_with_the_nearest() -> None:
 def test_a_file_without_suffix_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").write_text("memory: 1M\n")
     monkeypatch.chdir(tmp_path)
-    assert load_description("mine").memory == 1 << 20
+    assert load("mine").memory == 1 << 20
 
 
 def test_the_name_is_the_files_unless_the_description_has_one(tmp_path: Path) -> None:
-    assert load_description(str(write(tmp_path, m="memory: 1M\n"))).name == "m"
-    assert load_description(str(write(tmp_path, m="name: box 7\n"))).name == "box 7"
+    assert load(str(write(tmp_path, m="memory: 1M\n"))).name == "m"
+    assert load(str(write(tmp_path, m="name: box 7\n"))).name == "box 7"
 
 
 # --- scalars -----------------------------------------------------------------------------------------------------
@@ -107,10 +107,10 @@ def test_only_a_few_words_are_not_strings(tmp_path: Path, text: str, value: obje
 
 def test_the_type_named_null_needs_no_quotes(tmp_path: Path) -> None:
     path = write(tmp_path, m="chardevs:\n  serial0: {type: null}\n")
-    assert load_description(str(path)).sections["chardevs"]["serial0"].type == "null"
+    assert load(str(path)).sections["chardevs"]["serial0"].type_name == "null"
     other = write(tmp_path, n="chardevs:\n  serial0: {type: stdio}\n")
     settings = ["chardevs.serial0.type=null"]
-    assert load_description(str(other), settings).sections["chardevs"]["serial0"].type == "null"
+    assert load(str(other), settings).sections["chardevs"]["serial0"].type_name == "null"
 
 
 def test_aliases_stand_for_what_they_name(tmp_path: Path) -> None:
@@ -201,7 +201,9 @@ def test_each_value_keeps_its_place(kit: Path, tmp_path: Path) -> None:
         over="extends: base.yaml\ndevices:\n  b: {iobase: 8}\n",
     )
     assert message(path).startswith(f"{tmp_path}/base.yaml:3:12: devices.b.irq: ")
-    assert message(path, "devices.b.irq=7", "devices.b.iobase=x").startswith("--set devices.b.iobase: devices.b.iobase: ")
+    assert message(path, "devices.b.irq=7", "devices.b.iobase=x").startswith(
+        "--set devices.b.iobase: devices.b.iobase: "
+    )
 
 
 def test_paths_are_relative_to_the_file_that_wrote_them(
@@ -211,7 +213,7 @@ def test_paths_are_relative_to_the_file_that_wrote_them(
     write(tmp_path / "sub", base="devices:\n  b: {type: box, image: i.img, files: {x: f.bin, y: /etc/f}}\n")
     path = write(tmp_path, over="extends: sub/base.yaml\ndevices:\n  b: {images: [one, ../two]}\n")
     monkeypatch.chdir("/")
-    box = load_description(str(path), ["devices.b.files.z=here.bin"]).sections["devices"]["b"]
+    box = load(str(path), ["devices.b.files.z=here.bin"]).sections["devices"]["b"]
     assert box.values == {
         "image": f"{tmp_path}/sub/i.img",
         "images": [f"{tmp_path}/one", f"{tmp_path}/../two"],
@@ -231,7 +233,10 @@ def test_paths_are_relative_to_the_file_that_wrote_them(
         ("devices.b.0.irq=3", {"memory": "1M", "devices": {"a": {"type": "x"}, "b.0": {"type": "y", "irq": 3}}}),
         ("devices.a={type: z}", {"memory": "1M", "devices": {"a": {"type": "z"}, "b.0": {"type": "y"}}}),
         ("devices.b.0=null", {"memory": "1M", "devices": {"a": {"type": "x"}}}),
-        ("accelerator.type=s", {"memory": "1M", "devices": {"a": {"type": "x"}, "b.0": {"type": "y"}}, "accelerator": {"type": "s"}}),
+        (
+            "accelerator.type=s",
+            {"memory": "1M", "devices": {"a": {"type": "x"}, "b.0": {"type": "y"}}, "accelerator": {"type": "s"}},
+        ),
         ("memory=", {"devices": {"a": {"type": "x"}, "b.0": {"type": "y"}}}),
     ],
 )

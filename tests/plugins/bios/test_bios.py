@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from southbridge import KiB, MiB, SouthbridgeError
-from southbridge.plugins.bios import device
+from southbridge.plugins.bios import Bios, device
+from southbridge.properties import property_model
 from southbridge.testing import Bench
 
 
@@ -79,6 +80,32 @@ def test_missing_firmware_says_how_to_install_it(bench: Bench, tmp_path: Path, m
 def test_missing_path_is_named(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(SouthbridgeError, match=f"no file {tmp_path}/none.rom$"):
         bench.plug("bios", image=str(tmp_path / "none.rom"))
+
+
+def test_bare_name_in_the_working_directory_comes_first(
+    board: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / "firmware.rom").write_bytes(bytes(128 * KiB))
+    monkeypatch.setattr(device, "FOLDERS", (str(installed),))
+    image(tmp_path, 64 * KiB)
+    monkeypatch.chdir(tmp_path)
+    board.plug("bios", image="firmware.rom")
+    assert board.read_mmio(0xFFFF_FFFE, 2) == 0xFEEB
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("bios.bin", "bios.bin"), ("./bios.bin", Path("bios.bin")), ("a/b.rom", Path("a/b.rom"))]
+)
+def test_only_a_path_is_relative_to_its_description(text: str, value: object) -> None:
+    assert property_model(Bios).model_validate({"image": text}).model_dump() == {"image": value}
+
+
+@pytest.mark.parametrize("value", ["", 5, None, ["x"]])
+def test_image_must_be_a_name(bench: Bench, value: object) -> None:
+    with pytest.raises(SouthbridgeError, match="bios: image"):
+        bench.plug("bios", image=value)
 
 
 def test_unreadable_image_is_named(bench: Bench, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from southbridge import GiB, GuestMemoryError, KiB, MiB, RealizeError, ResetReason
+from southbridge import GiB, GuestMemoryError, KiB, MiB, PciDevice, PciIds, RealizeError, ResetReason
 from southbridge.machine import MemoryRange
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Io, Ram, Section
@@ -244,6 +244,21 @@ def test_too_little_memory_is_refused() -> None:
 def test_second_host_bridge_is_refused(board: Board) -> None:
     with pytest.raises(RealizeError, match=r"pci\.0"):
         board.bench.plug("i440fx", "host2")
+
+
+class Card(PciDevice):
+    """Something else on the bus."""
+
+    ids = PciIds(0x1234, 0x0001, class_code=0xFF0000)
+
+
+def test_its_place_on_the_bus(board: Board) -> None:
+    with pytest.raises(RealizeError, match=r"slot 00\.0 is taken by host"):
+        board.bench.plug(Card, "card", addr="00.0")
+    board.bench.plug(Card, "card", addr="00.1")
+    assert board.config(0x00, 4, function=1) == 0x0001_1234
+    assert board.config(0x0E) == 0x80
+    assert not {"bus", "addr"} & set(I440fx.properties()), "it isn't a description's choice"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ class NaiveCounter:
     def __init__(self) -> None:
         self.gate = True
         self.control(3, 0, False)
-        self.ce = 0
 
     # --- between pulses ------------------------------------------------------------------------------------------
 
@@ -21,7 +20,7 @@ class NaiveCounter:
         self.has_count = self.loaded = self.waiting = self.triggered = False
         self.stopped = False
         self.low: int | None = None
-        self.cr = 0
+        self.cr = self.ce = 0
         self.done = False
 
     def write(self, byte: int) -> None:
@@ -101,16 +100,12 @@ class NaiveCounter:
     def count_in_mode_3(self) -> None:
         """By two; when the count expires, in the high half one pulse later if it was odd, OUT changes."""
         last = 0 if self.odd and self.out else 2
-        if self.ce == last and not (last == 0 and self.ce_is_full):
+        if self.ce == last:
             self.load()
             self.out = not self.out
             self.even_part()
-            self.ce_is_full = self.ce == 0
         else:
             self.ce = (self.ce - 2) % self.modulus
-            self.ce_is_full = False
-
-    ce_is_full = False
 
     def count_in_mode_4(self) -> None:
         """The strobe comes once."""

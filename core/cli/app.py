@@ -1,0 +1,105 @@
+"""The verbs and their options. Each verb's work is in a module of its own, imported when it is used."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .logs import start_logging
+from .verbs import Verbs
+
+app = typer.Typer(
+    cls=Verbs,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Southbridge: PCs described in YAML, made of plugins.",
+)
+
+Machine = Annotated[str, typer.Argument(help="A description's path, or the name of one that comes with Southbridge.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Changes the description: devices.com1.irq=3. May be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"southbridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def begin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Says it.")] = False,
+) -> None:
+    """What comes before every verb."""
+    start_logging()
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def run(
+    machine: Machine = "pc",
+    settings: Settings = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Ends the machine when a device's code fails.")] = False,
+    no_reboot: Annotated[bool, typer.Option("--no-reboot", help="Ends the machine when the guest resets it.")] = False,
+    logs: Annotated[
+        str, typer.Option("--log", metavar="WHAT,...", help="What to log: guest_errors, info, debug.")
+    ] = "",
+) -> int:
+    """Runs a machine. Its first serial port is the terminal; Ctrl-A X leaves."""
+    from .run import run_machine
+
+    start_logging(logs)
+    return run_machine(machine, settings or [], strict=strict, reboot=not no_reboot)
+
+
+@app.command()
+def validate(machine: Machine = "pc", settings: Settings = None) -> None:
+    """Checks a description against the installed plugins; opens and starts nothing."""
+    from ..description import load
+
+    description = load(machine, settings or [])
+    parts = sum(len(parts) for parts in description.sections.values())
+    print(f"{description.file}: valid ({parts} devices and back ends)")
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of descriptions, for editors: whatever plugins are installed."""
+    from .listing import print_schema
+
+    print_schema()
+
+
+@app.command()
+def plugins(json: Json = False) -> None:
+    """Lists what is installed, without importing any of it."""
+    from .listing import list_plugins
+
+    list_plugins(json)
+
+
+@app.command()
+def devices(name: Annotated[str | None, typer.Argument(help="A device's type.")] = None, json: Json = False) -> None:
+    """Lists the devices; or one's properties, registers and interrupts."""
+    from .listing import list_devices, show_device
+
+    if name is None:
+        list_devices(json)
+    else:
+        show_device(name, json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Says what can be used on this host, and how to get the rest."""
+    from .doctor import report
+
+    report(json)

@@ -1,0 +1,150 @@
+"""Pausing, going on, resetting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from southbridge import ResetReason, RunState, ShutdownReason, X86State
+
+from tests.core.fake_pc import Pc, calls, halts, spins, wait_until_halted
+
+# --- pausing ----------------------------------------------------------------------------------------------------------
+
+
+class Pause:
+    """Pauses a machine, looks around, and has it go on."""
+
+    def __init__(self, pc: Pc) -> None:
+        self.pc = pc
+        self.seen: list[tuple[Any, ...]] = []
+
+    def __call__(self) -> None:
+        self.pc.machine.request_pause()
+        self.pc.machine.post(self.look)
+        self.pc.machine.request_resume()
+
+    def look(self) -> None:
+        machine = self.pc.machine
+        self.seen.append((machine.state, machine.clock.running, self.pc.vcpu.inside))
+
+
+def test_a_paused_machine_stands_still_and_goes_on_where_it_was() -> None:
+    pc = Pc(calls(0, 0))
+    pause = Pause(pc)
+    pc.call.functions.append(pause)
+    pc.run()
+    assert pause.seen == [(RunState.PAUSED, False, False)] * 2
+    assert pc.events == ["reset", "resumed", *["paused", "resumed"] * 2, ("stopped", ShutdownReason.GUEST_SHUTDOWN)]
+    assert len(pc.vcpu.loads) == 1
+
+
+def test_pausing_and_resuming_twice_is_once() -> None:
+    pc = Pc(calls(0))
+
+    def twice() -> None:
+        for request in (pc.machine.request_pause, pc.machine.request_resume):
+            request()
+            request()
+
+    pc.call.functions.append(twice)
+    pc.run()
+    assert pc.events[:4] == ["reset", "resumed", "paused", "resumed"]
+
+
+def test_a_halted_cpu_is_still_halted_after_a_pause() -> None:
+    pc = Pc(halts)
+    pause = Pause(pc)
+
+    def twice() -> None:
+        wait_until_halted(pc)
+        pause()
+        pause()
+        pc.machine.request_shutdown(ShutdownReason.HOST_QUIT)
+
+    pc.machine.post(twice)
+    assert pc.run().reason is ShutdownReason.HOST_QUIT
+    assert pause.seen == [(RunState.PAUSED, False, False)] * 2
+    assert pc.vcpu.vectors == []
+
+
+def test_a_machine_may_end_while_it_is_paused() -> None:
+    pc = Pc(spins)
+    pc.machine.request_pause()
+    pc.machine.post(lambda: pc.machine.request_shutdown(ShutdownReason.HOST_QUIT))
+    assert pc.run().reason is ShutdownReason.HOST_QUIT
+    assert pc.events == ["reset", "resumed", "paused", ("stopped", ShutdownReason.HOST_QUIT)]
+
+
+def test_time_stands_still_in_a_pause() -> None:
+    pc = Pc(spins)
+    times: list[int] = []
+
+    def look() -> None:
+        times.append(pc.machine.clock.now())
+        if len(times) == 3:
+            pc.machine.request_shutdown(ShutdownReason.HOST_QUIT)
+
+    pc.machine.request_pause()
+    for _ in range(3):
+        pc.machine.post(look)
+    pc.run()
+    assert len(set(times)) == 1
+
+
+# --- reset ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ResetReason)
+def test_a_reset_starts_devices_and_cpu_anew(reason: ResetReason) -> None:
+    pc = Pc(calls(0))
+    pc.machine.a20.set("test", False)
+
+    def reset_once() -> None:
+        if pc.call.resets < 2:
+            pc.machine.request_reset(reason)
+        else:
+            pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
+
+    pc.call.functions.append(reset_once)
+    pc.run()
+    assert pc.events[1:] == ["reset", "resumed", "reset", ("stopped", ShutdownReason.GUEST_SHUTDOWN)]
+    assert pc.call.resets == 2
+    assert pc.vcpu.loads == [X86State(a20=False)] * 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "ends"),
+    [
+        (ResetReason.GUEST, True),
+        (ResetReason.KEYBOARD, True),
+        (ResetReason.TRIPLE_FAULT, True),
+        (ResetReason.HOST, False),
+    ],
+)
+def test_a_machine_may_be_told_to_end_instead_when_its_guest_resets_it(reason: ResetReason, ends: bool) -> None:
+    pc = Pc(spins)
+    asked: list[ResetReason] = []
+
+    def refuse(why: ResetReason) -> bool:
+        asked.append(why)
+        return False
+
+    pc.machine.on_guest_reset = refuse
+    pc.machine.request_reset(reason)
+    pc.machine.request_shutdown(ShutdownReason.HOST_QUIT)
+    assert pc.run().reason is (ShutdownReason.GUEST_RESET if ends else ShutdownReason.HOST_QUIT)
+    assert asked == ([reason] if ends else [])
+    assert pc.events.count("reset") == (1 if ends else 2)
+
+
+def test_a_reset_of_a_paused_machine_leaves_it_paused() -> None:
+    pc = Pc(spins)
+    states: list[tuple[RunState, bool]] = []
+    pc.machine.request_pause()
+    pc.machine.request_reset(ResetReason.HOST)
+    pc.machine.post(lambda: states.append((pc.machine.state, pc.vcpu.inside)))
+    pc.machine.request_shutdown(ShutdownReason.HOST_QUIT)
+    pc.run()
+    assert states == [(RunState.PAUSED, False)]
+    assert len(pc.vcpu.loads) == 2
