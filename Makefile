@@ -11,7 +11,7 @@ SOURCES := $(shell find core plugins accelerators machines -name '*.py' -o -name
 demo: $(VENV)/installed
 	@tools/need-packages seabios nasm
 	@$(BIN)/python examples/demo/make_image.py build/demo.img
-	$(BIN)/southbridge run examples/demo/machine.yaml; status=$$?; test $$status -eq 85
+	$(BIN)/southbridge run examples/demo/machine.yaml; test $$? -eq 85
 
 test: setup
 	$(BIN)/python -m pytest -n 2 -q

@@ -139,8 +139,13 @@ class BankRegion(Io):
         self._component = component
         self._specs = specs
         self._windows = windows
+        self._places: list[RegisterSpec | WindowSpec] = [*specs, *windows]
         self._readers: dict[int, Callable[[], int]] = {}
         self._writers: dict[int, Callable[[int], Any]] = {}
+
+    def declared(self) -> list[range]:
+        """The offsets of each register and window."""
+        return [range(spec.offset, spec.end) for spec in self._places]
 
     def read(self, offset: int, size: int) -> int:
         """What a guest reads of `size` bytes at `offset`."""
@@ -187,7 +192,7 @@ class BankRegion(Io):
         for window in self._windows:
             if window.reader and _holds(window, offset, size):
                 return self._window_reader(window, window.reader, offset, size)
-        for spec in (*self._specs, *self._windows):
+        for spec in self._places:
             if not spec.readable and _holds(spec, offset, size):
                 return partial(self._write_only_read, spec, size)
         return self._halves_reader(offset, size) if size > 1 and self._covers(offset, size) else None
@@ -304,7 +309,7 @@ class BankRegion(Io):
 
     def _covers(self, offset: int, size: int) -> bool:
         """Whether a register or window begins or lies within the range."""
-        return any(spec.offset < offset + size and offset < spec.end for spec in (*self._specs, *self._windows))
+        return any(spec.offset < offset + size and offset < spec.end for spec in self._places)
 
     def _unmapped_read(self, offset: int, size: int) -> int:
         if self.bank.reports:

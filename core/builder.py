@@ -111,18 +111,14 @@ def availability(cls: type[Accelerator]) -> Availability:
 
 def _bring_up(machine: Machine, parts: list[Part], start: Callable[[Machine, Part], None]) -> None:
     """Starts each part, those that link to others after them. Raises RealizeError if some wait in vain."""
-    waiting = parts
+    waiting = list(parts)
     while waiting:
-        left: list[Part] = []
-        for part in waiting:
-            if _missing(machine, part):
-                left.append(part)
-            else:
-                with _blamed(part):
-                    start(machine, part)
-        if len(left) == len(waiting):
-            raise _in_vain(machine, left)
-        waiting = left
+        part = next((part for part in waiting if not _missing(machine, part)), None)
+        if part is None:
+            raise _in_vain(machine, waiting)
+        with _blamed(part):
+            start(machine, part)
+        waiting.remove(part)
 
 
 def _open(machine: Machine, part: Part) -> None:

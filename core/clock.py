@@ -17,6 +17,7 @@ MILLISECOND = 1_000_000
 MICROSECOND = 1_000
 
 TIMERS_A_TURN = 256
+TURNS_AT_ONCE = 16
 QUEUE_SLACK = 64
 """How many entries of the queue may belong to timers that were set anew or cancelled."""
 
@@ -101,13 +102,19 @@ class Clock:
         return self.deadline()
 
     def advance(self, *, ns: int = 0, us: float = 0, ms: float = 0) -> None:
-        """For tests, while the clock is stopped: time moves on, and each timer runs exactly when it is due."""
+        """For tests, while the clock is stopped: time moves on, and each timer runs exactly when it is due.
+
+        Fails if timers set themselves again and again without time passing.
+        """
         assert self._stopped_at is not None, "the clock is running by itself"
+        turns = 0
         end = self._stopped_at + ns + round(us * MICROSECOND) + round(ms * MILLISECOND)
         while True:
             due = self.deadline()
             if due is None or due > end:
                 break
+            turns = 0 if due > self._stopped_at else turns + 1
+            assert turns <= TURNS_AT_ONCE, f"timers run for ever at {self._stopped_at} ns"
             self._stopped_at = max(self._stopped_at, due)
             self.run_due()
         self._stopped_at = end

@@ -127,6 +127,9 @@ class Component:
         def declared(kind: type) -> list[Any]:
             return [value for value in own.values() if isinstance(value, kind)]
 
+        documented = {spec.name: spec.doc for spec in cls.register_specs}
+        for spec in declared(RegisterSpec):
+            spec.doc = spec.doc or documented.get(spec.name, "")
         cls.register_specs = [spec for spec in cls.register_specs if spec.name not in own] + declared(RegisterSpec)
         cls.window_specs = [spec for spec in cls.window_specs if spec.name not in own] + declared(WindowSpec)
         cls.bank_specs = [spec for spec in cls.bank_specs if spec.name not in own] + declared(Bank)

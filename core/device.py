@@ -27,6 +27,9 @@ class Device(Configurable, Component):
     state_version: ClassVar[int] = 1
     """Of the saved state; other versions are refused."""
 
+    hotpluggable: ClassVar[bool] = False
+    """Whether it may come and go while the machine runs."""
+
     machine: Machine
 
     def __init__(self, id: str, **properties: Any) -> None:

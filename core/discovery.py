@@ -100,10 +100,10 @@ def find(kind: str, name: str) -> Plugin:
         return found[0]
     if found:
         sources = " and ".join(plugin.source for plugin in found)
-        last = found[-1]
+        other = next(plugin.distribution for plugin in found if _canonical(plugin.distribution) != OWN)
         raise PluginError(
             f"{called} {name!r} is offered by {sources}; choose by uninstalling one "
-            f"(pip uninstall {last.distribution}) or switching it off ({DISABLE}={last.distribution}:{name})"
+            f"(pip uninstall {other}) or switching it off ({DISABLE}={other}:{name})"
         )
     if offered:
         raise PluginError(f"{called} {name!r} of {offered[0].source} is switched off by {offered[0].switched_off_by}")

@@ -181,7 +181,9 @@ class Machine:
             self.devices[device.id] = device
 
     def unplug(self, device: Device) -> None:
-        """Removes `device`."""
+        """Removes `device`. Raises SouthbridgeError if the machine runs and it is soldered in."""
+        if self.state is not RunState.PRELAUNCH and not device.hotpluggable:
+            raise SouthbridgeError(f"{device.id}: a {type(device).__name__} can't be unplugged from a running machine")
         with self.lock, self.memory.transaction(), self.ports.transaction():
             self.hooks.unregister(f"devices.{device.id}")
             device.unrealize()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("southbridge", deadline=None)
+settings.load_profile("southbridge")
 
 MAY_BE_MISSING = ("/dev/kvm",)
 """A skip's reason that names one of these is accepted in CI; anything else can be installed there."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,7 @@ class Engine:
         self.handle = handle.value
         self._keep: list[Any] = []
         self._tables: dict[int, Any] = {}
+        self._closing = threading.Lock()
         try:
             library.control(self.handle, lib.CONTROL_CPU_MODEL, lib.CPU_MODEL_QEMU64)
             library.control(self.handle, lib.CONTROL_TRANSLATION_BUFFER, TRANSLATION_BUFFER)
@@ -186,10 +188,16 @@ class Engine:
         return eip & _MASK64 if env.hflags & HIDDEN_CS64 else env.segs[1].base + eip & 0xFFFF_FFFF
 
     def close(self) -> None:
-        """Frees the engine."""
-        if self.handle:
-            self.library.uc_close(self.handle)
-            self.handle = 0
+        """Frees the engine. Who still asks something of it, asks a copy of what it was."""
+        with self._closing:
+            if not self.handle:
+                return
+            handle, self.handle = self.handle, 0
+            self.cpu = type(self.cpu).from_buffer_copy(self.cpu)
+            self.env = type(self.env).from_buffer_copy(self.env)
+            self.internals.icount_high = ctypes.c_uint16()
+            self._tables.clear()
+            self.library.uc_close(handle)
             self._keep.clear()
 
     # --- callbacks -----------------------------------------------------------------------------------------------
@@ -332,11 +340,10 @@ class Engine:
         Unicorn's own request to stop (`uc_emu_stop`) would also make instructions that call a hook skip it. So the CPU
         only leaves its inner loop here; `enter` requests the stop when the CPU is about to go on.
         """
-        if not self.handle:
-            return
-        self.mailbox.stop = 1
-        self.cpu.exit_request = 1
-        self.internals.icount_high.value = 0xFFFF
+        with self._closing:
+            self.mailbox.stop = 1
+            self.cpu.exit_request = 1
+            self.internals.icount_high.value = 0xFFFF
 
     def raise_exception(self, vector: int, error_code: int) -> None:
         """The CPU delivers this exception first, when it runs next."""
@@ -360,7 +367,8 @@ class Engine:
     @property
     def is_shut_down(self) -> bool:
         """A triple fault happened: an exception came up while the CPU was about to deliver #DF."""
-        return self.env.old_exception == _DOUBLE_FAULT and self.mailbox.exception == thunks.NO_EXCEPTION
+        delivering: int = self.env.old_exception
+        return delivering == _DOUBLE_FAULT and self.mailbox.exception == thunks.NO_EXCEPTION
 
     @property
     def interrupt_pending(self) -> bool:

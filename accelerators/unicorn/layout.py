@@ -130,13 +130,13 @@ class Internals:
         env = self.env
         uc = self.uc
         uc.mode = lib.MODE_64
-        for register, read in (
-            (lib.REG_RBX, lambda: env.regs[3]),
-            (lib.REG_CR2, lambda: env.cr[2]),
-            (lib.REG_DR3, lambda: env.dr[3]),
-        ):
+        for register, (file, index) in {
+            lib.REG_RBX: (env.regs, 3),
+            lib.REG_CR2: (env.cr, 2),
+            lib.REG_DR3: (env.dr, 3),
+        }.items():
             self._write(register, c_uint64(_MARK))
-            self._expect(read() == _MARK, f"register {register}")
+            self._expect(file[index] == _MARK, f"register {register}")
             self._write(register, c_uint64(0))
         self._write(lib.REG_GDTR, structures.X86Mmr(base=_MARK, limit=0x77))
         self._expect((env.gdt.base, env.gdt.limit) == (_MARK, 0x77), "GDTR")

@@ -12,6 +12,7 @@ import importlib.util
 import platform
 import sys
 from ctypes import CFUNCTYPE, c_bool, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,49 +57,60 @@ Notice = CFUNCTYPE(None)
 MemoryEvent = CFUNCTYPE(c_bool, c_void_p, c_int, c_uint64, c_int, c_int64, c_void_p)
 """(engine, type, address, size, value, user data) -> whether it is dealt with"""
 
-_QUICK: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "uc_version": (c_uint, (c_void_p, c_void_p)),
-    "uc_open": (c_int, (c_int, c_int, c_void_p)),
-    "uc_close": (c_int, (c_void_p,)),
-    "uc_reg_read": (c_int, (c_void_p, c_int, c_void_p)),
-    "uc_reg_write": (c_int, (c_void_p, c_int, c_void_p)),
-    "uc_mem_map_ptr": (c_int, (c_void_p, c_uint64, c_uint64, c_uint32, c_void_p)),
-    "uc_mem_unmap": (c_int, (c_void_p, c_uint64, c_uint64)),
-    "uc_mem_protect": (c_int, (c_void_p, c_uint64, c_uint64, c_uint32)),
-    "uc_mmio_map": (c_int, (c_void_p, c_uint64, c_uint64, c_void_p, c_uint64, c_void_p, c_uint64)),
-    "uc_hook_del": (c_int, (c_void_p, c_size_t)),
-    "uc_emu_stop": (c_int, (c_void_p,)),
-    "uc_strerror": (ctypes.c_char_p, (c_int,)),
-    # QEMU's, exported by the way:
-    "cpu_get_tsc_x86_64": (c_uint64, (c_void_p,)),
-    "cpu_x86_update_dr7_x86_64": (None, (c_void_p, c_uint32)),
-    "find_memory_mapping_x86_64": (c_void_p, (c_void_p, c_uint64)),
-    "memory_region_get_ram_addr_x86_64": (c_uint64, (c_void_p,)),
-    "memory_region_set_readonly_x86_64": (None, (c_void_p, c_bool)),
-    "tb_invalidate_phys_range_x86_64": (None, (c_void_p, c_uint64, c_uint64)),
-    "tlb_flush_x86_64": (None, (c_void_p,)),
-    "update_fp_status_x86_64": (None, (c_void_p,)),
-    "x86_cpu_get_phys_page_attrs_debug_x86_64": (c_uint64, (c_void_p, c_uint64, c_void_p)),
-    "x86_cpu_set_a20_x86_64": (None, (c_void_p, c_int)),
-    "x86_update_hflags_x86_64": (None, (c_void_p,)),
-}
-"""Functions that neither wait nor call Python: called without letting go of the interpreter."""
+_Handle = c_void_p
+
+
+def _function(result: Any, *arguments: Any) -> Any:
+    """Declares a function of the library. These neither wait nor call Python, and don't let go of the interpreter."""
+    return _Declaration(result, arguments)
+
+
+@dataclass(frozen=True)
+class _Declaration:
+    result: Any
+    arguments: tuple[Any, ...]
 
 
 class Library:
     """The loaded library. Its functions are attributes, under their C names."""
 
+    uc_version = _function(c_uint, c_void_p, c_void_p)
+    uc_strerror = _function(ctypes.c_char_p, c_int)
+    uc_open = _function(c_int, c_int, c_int, c_void_p)
+    uc_close = _function(c_int, _Handle)
+    uc_reg_read = _function(c_int, _Handle, c_int, c_void_p)
+    uc_reg_write = _function(c_int, _Handle, c_int, c_void_p)
+    uc_mem_map_ptr = _function(c_int, _Handle, c_uint64, c_uint64, c_uint32, c_void_p)
+    uc_mem_unmap = _function(c_int, _Handle, c_uint64, c_uint64)
+    uc_mem_protect = _function(c_int, _Handle, c_uint64, c_uint64, c_uint32)
+    uc_mmio_map = _function(c_int, _Handle, c_uint64, c_uint64, c_void_p, c_uint64, c_void_p, c_uint64)
+    uc_hook_del = _function(c_int, _Handle, c_size_t)
+    uc_emu_stop = _function(c_int, _Handle)
+
+    # QEMU's. They take a CPUState (cpu), a CPUX86State (env), or a MemoryRegion.
+    cpu_get_tsc_x86_64 = _function(c_uint64, c_void_p)
+    cpu_x86_update_dr7_x86_64 = _function(None, c_void_p, c_uint32)
+    find_memory_mapping_x86_64 = _function(c_void_p, _Handle, c_uint64)
+    memory_region_get_ram_addr_x86_64 = _function(c_uint64, c_void_p)
+    memory_region_set_readonly_x86_64 = _function(None, c_void_p, c_bool)
+    tb_invalidate_phys_range_x86_64 = _function(None, _Handle, c_uint64, c_uint64)
+    tlb_flush_x86_64 = _function(None, c_void_p)
+    update_fp_status_x86_64 = _function(None, c_void_p)
+    x86_cpu_get_phys_page_attrs_debug_x86_64 = _function(c_uint64, c_void_p, c_uint64, c_void_p)
+    x86_cpu_set_a20_x86_64 = _function(None, c_void_p, c_int)
+    x86_update_hflags_x86_64 = _function(None, c_void_p)
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._slow = ctypes.CDLL(str(path))
         quick = ctypes.PyDLL(str(path))
-        for name, (result, arguments) in _QUICK.items():
-            function = getattr(quick, name, None)
-            if function is None:
-                raise SouthbridgeError(f"{path} doesn't export {name}, which Unicorn {VERSION} does: {INSTALL}")
-            function.restype = result
-            function.argtypes = arguments
-            setattr(self, name, function)
+        for name, declaration in vars(type(self)).items():
+            if isinstance(declaration, _Declaration):
+                function = getattr(quick, name, None)
+                if function is None:
+                    raise SouthbridgeError(f"{path} doesn't export {name}, as Unicorn {VERSION} does: {INSTALL}")
+                function.restype, function.argtypes = declaration.result, declaration.arguments
+                setattr(self, name, function)
         self.uc_emu_start = self._slow.uc_emu_start
         self.uc_emu_start.argtypes = (c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
         self._hook_add = quick.uc_hook_add
@@ -107,7 +119,7 @@ class Library:
     @property
     def version(self) -> str:
         """The version that the library itself gives."""
-        number = self.uc_version(None, None)
+        number: int = self.uc_version(None, None)
         return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}"
 
     def address(self, name: str) -> int:

@@ -8,8 +8,9 @@ whatever may raise one is called by machine code of ours, never from a Python ca
 `invalid(engine, cpu) -> true`: a hook for undefined instructions. Delivers #UD.
 `port_read(engine, port, size, ...)`, `port_write(...)`: hooks for IN and OUT. Unicorn leaves out the check of IOPL and
     of the TSS's I/O permission bitmap: it is made up for, then the Python callback is called.
-`debug(cpu)`: takes the place of the CPU's `debug_excp_handler` method. A breakpoint that isn't turned into #DB there (in
-    a code segment with a base) would make Unicorn wait for a debugger for ever; here it stops, and the mailbox says so.
+`debug(cpu)`: takes the place of the CPU's `debug_excp_handler` method. A breakpoint that isn't turned into #DB there
+    (in a code segment with a base) would make Unicorn wait for a debugger for ever; here it stops, and the mailbox says
+    so.
 `enter(cpu)`: takes the place of the CPU's `cpu_exec_enter` method, which Unicorn calls when it starts to execute, after
     it has cleared the flags that tell it to stop, and before it looks at them. So a stop that was requested earlier
     isn't lost, and an exception can be made pending.

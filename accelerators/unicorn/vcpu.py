@@ -131,7 +131,8 @@ class UnicornVcpu(Vcpu):
 
     def close(self) -> None:
         """See Vcpu."""
-        self._engine.close()
+        with self._machine.lock:
+            self._engine.close()
 
     # --- what the machine tells ----------------------------------------------------------------------------------
 

@@ -55,10 +55,10 @@ def report(as_json: bool) -> None:
 def findings() -> Iterator[Finding]:
     """Looks at the host."""
     yield from (_accelerator(name) for name in names("accelerators"))
-    yield _kvm(KVM_DEVICE)
+    yield kvm(KVM_DEVICE)
     yield _xen()
     yield _unicorn()
-    yield from (_firmware(image) for image in FIRMWARE)
+    yield from (firmware(image) for image in FIRMWARE)
     yield _terminal()
 
 
@@ -71,7 +71,8 @@ def _accelerator(name: str) -> Finding:
     return Finding(called, found.usable, found.reason)
 
 
-def _kvm(device: Path) -> Finding:
+def kvm(device: Path) -> Finding:
+    """Whether `device` is KVM's, and lets us in."""
     try:
         descriptor = os.open(device, os.O_RDWR | os.O_CLOEXEC)
     except PermissionError:
@@ -126,7 +127,8 @@ def _unicorn() -> Finding:
     return Finding("Unicorn", True, f"{version}; its core is under the GPL, version 2")
 
 
-def _firmware(image: str) -> Finding:
+def firmware(image: str) -> Finding:
+    """Whether `image` is where distributions put it."""
     paths = [folder / image for folder in FIRMWARE_FOLDERS]
     found = next((path for path in paths if os.access(path, os.R_OK)), None)
     if found is None:

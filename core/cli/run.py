@@ -50,7 +50,9 @@ def _stopped_by_signals(machine: Machine) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    before = {number: signal.signal(number, stop) for number in ENDING_SIGNALS}
+    # What is ignored stays so: nohup, and a shell's background jobs, rely on it.
+    handled = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield
     finally:

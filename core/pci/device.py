@@ -76,7 +76,7 @@ class PciDevice(Device):
     """"INTA" to "INTD", or None."""
     msi: ClassVar[Msi | None] = None
     hotpluggable: ClassVar[bool] = True
-    """Whether it may come and go while the machine runs; a chipset's functions may not."""
+    """A chipset's functions may not, nor may what makes buses or tells the firmware something."""
     multifunction: ClassVar[bool] = False
     """Whether its header says that its slot has more functions, even if none is there."""
 

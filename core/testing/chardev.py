@@ -1,4 +1,6 @@
-"""Character back ends in a test: a front end that records, and a main loop that runs until something has happened."""
+"""Character back ends in a test: one that is the test itself, a front end that records, and a main loop that runs until
+something has happened.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,42 @@ import threading
 from collections.abc import Callable
 
 from ..chardev import CharBackend
+
+
+class CharLine(CharBackend):
+    """A back end in the test's hand: `sent` has what the device wrote, `feed` gives it bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = bytearray()
+        self.waiting = bytearray()
+        """What the device had no room for yet."""
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def start(self, loop: asyncio.AbstractEventLoop, lock: threading.RLock) -> None:
+        """Nothing to start."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def write(self, data: bytes) -> int:
+        """Takes everything."""
+        self.sent += data
+        return len(data)
+
+    def accept_input(self) -> None:
+        """The device can take more of what waits."""
+        self.feed(b"")
+
+    def feed(self, data: bytes) -> None:
+        """Gives the device `data`, as far as it has room; the rest waits."""
+        self.waiting += data
+        while self.frontend is not None and self.waiting and (room := self.frontend.can_receive()) > 0:
+            part = bytes(self.waiting[:room])
+            del self.waiting[:room]
+            self.frontend.receive(part)
 
 
 class RecordingFrontend:

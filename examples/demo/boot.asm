@@ -124,7 +124,7 @@ report:
     mov si, text_done
     call print
     mov dx, DEBUG_EXIT
-    mov al, 0
+    mov al, 0x2a             ; exit status 85: twice this, plus one
     out dx, al
     cli
     jmp halt

@@ -166,6 +166,13 @@ def test_a_timer_that_sets_itself_at_once_does_not_hold_run_due_for_ever(clock: 
     assert timer.pending
 
 
+def test_under_test_such_a_timer_is_found(clock: Clock) -> None:
+    timer = Timer(clock, lambda: timer.after())
+    timer.after(ns=5)
+    with pytest.raises(AssertionError, match="for ever at 5 ns"):
+        clock.advance(ns=10)
+
+
 def test_setting_a_distant_timer_for_ever_costs_no_memory(clock: Clock) -> None:
     timers = [Timer(clock, lambda: None) for _ in range(10)]
     for step in range(10 * QUEUE_SLACK):

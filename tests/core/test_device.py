@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from southbridge import Device, MmioBank, PortBank, Property, RealizeError, SouthbridgeError, hookimpl, timer
+from southbridge import Device, MmioBank, PortBank, Property, RealizeError, RunState, SouthbridgeError, hookimpl, timer
 from southbridge.construct import make_device
 from southbridge.memory.regions import Io
 from southbridge.testing import Bench
@@ -108,6 +108,17 @@ def test_an_unplugged_device_gives_back_everything(plain: Bench) -> None:
     assert layout(plain) == before
     assert plain.read_port(0x300) == 0xFF
     plain.plug(Card, "card")
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
+def test_what_is_soldered_in_stays_while_the_machine_runs(plain: Bench, state: RunState) -> None:
+    """CVE-2011-1751: a device that can't be unplugged isn't."""
+    card = plain.plug(Card, "card")
+    before = layout(plain)
+    plain.machine.state = state
+    with pytest.raises(SouthbridgeError, match="card: a Card can't be unplugged"):
+        plain.machine.unplug(card)
+    assert layout(plain) == before
 
 
 def test_two_devices_of_one_name_are_an_error(plain: Bench) -> None:

@@ -63,7 +63,9 @@ def test_a_plugin_that_fails_at_import_is_named_with_its_cause(
     distribution: MakeDistribution, source: str, cause: str
 ) -> None:
     distribution("acme", "2.1", "[southbridge.devices]\nwidget = acme_widget:Widget\n", acme_widget=source)
-    assert refusal("devices", "widget") == f"device 'widget' (acme_widget:Widget, of acme 2.1) can't be imported: {cause}"
+    assert (
+        refusal("devices", "widget") == f"device 'widget' (acme_widget:Widget, of acme 2.1) can't be imported: {cause}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,14 @@ def test_a_plugin_that_fails_at_import_is_named_with_its_cause(
         ("Widget = 3", ": expected a subclass of southbridge.device.Device; it is a int"),
         ("class Widget: pass", ": expected a subclass of southbridge.device.Device; it is Widget"),
         (
-            "from southbridge import Device, Property\nclass Widget(Device):\n    size: 'Nothing' = Property(3, doc='')",
+            "from southbridge import Device, Property\nclass Widget(Device):\n    x: 'Nothing' = Property(3, doc='')",
             " declares properties that don't work: NameError: name 'Nothing' is not defined",
         ),
         (
             "from southbridge import Device, hookimpl\nclass Widget(Device):\n"
             "    @hookimpl\n    def machine_reset(self, engine): pass",
             ": plugin 'widget' has a hook that doesn't fit: Plugin 'widget' for hook 'machine_reset' "
-            "hookimpl definition: machine_reset(engine) Argument(s) {'engine'} are declared in the hookimpl "
+            "hookimpl definition: machine_reset(self, engine) Argument(s) {'engine'} are declared in the hookimpl "
             "but can not be found in the hookspec",
         ),
         (
@@ -102,7 +104,7 @@ def test_two_distributions_with_one_name(distribution: MakeDistribution, monkeyp
     distribution("acme", "2.1", "[southbridge.devices]\nuart16550 = acme_uart:Widget\n", acme_uart=WIDGET)
     assert refusal("devices", "uart16550") == (
         "device 'uart16550' is offered by acme 2.1 and southbridge 0.1.0; choose by uninstalling one "
-        "(pip uninstall southbridge) or switching it off (SOUTHBRIDGE_DISABLE_PLUGINS=southbridge:uart16550)"
+        "(pip uninstall acme) or switching it off (SOUTHBRIDGE_DISABLE_PLUGINS=acme:uart16550)"
     )
     monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "southbridge:uart16550")
     assert discovery.load("devices", "uart16550").__module__ == "acme_uart"

@@ -106,7 +106,7 @@ def test_a_cpu_that_does_not_leave_the_guest_is_an_error(monkeypatch: pytest.Mon
         yield SPIN
 
     pc = Pc(guest)
-    pc.machine.post(entered.wait)
+    pc.machine.post(lambda: None if entered.wait(WATCHDOG_S) else pytest.fail("the guest doesn't run"))
     pc.machine.request_pause()
     try:
         with pytest.raises(SouthbridgeError, match="vCPU 0 didn't"):

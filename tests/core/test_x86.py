@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from southbridge.x86 import (
     GENERAL_REGISTERS,
@@ -37,6 +37,7 @@ STATES = st.builds(
 )
 
 
+@settings(max_examples=25)
 @given(STATES)
 def test_a_state_survives_being_written_down(state: X86State) -> None:
     assert X86State.from_dict(state.to_dict()) == state

@@ -35,6 +35,7 @@ GRUB_DISK_COMMANDS = {
 """What to type at the prompt, and what the answer must hold."""
 
 DEMO_DONE = b"demo done\n"
+DEMO_EXIT_STATUS = CPU_EXIT_STATUS
 DEMO_TICKS = "timer ......... 9 ticks"
 
 

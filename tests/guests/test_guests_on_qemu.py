@@ -45,7 +45,7 @@ def test_demo_reports_the_machine(demo_image: Path) -> None:
     assert set(expect.PCI_BOARD) <= expect.demo_pci(result.output).keys()
     assert expect.DEMO_TICKS.encode() in result.output
     assert plain(result.output).endswith(expect.DEMO_DONE)
-    assert result.status == 1  # isa-debug-exit took the demo's 0
+    assert result.status == expect.DEMO_EXIT_STATUS
 
 
 def test_a_guest_that_says_nothing_is_named(tmp_path: Path) -> None:

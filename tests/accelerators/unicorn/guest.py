@@ -77,7 +77,8 @@ class FakeMachine:
         self.ram = RamBlock("ram", memory)
         self.log = bytearray()
         self.accelerator: Any = UnicornAccelerator()
-        self.accelerator.attach(self)
+        machine: Any = self
+        self.accelerator.attach(machine)
         self.memory.add_listener(self)
         self.memory.root.add(0, Ram("ram", self.ram))
         self.vcpu: Any = None
@@ -106,8 +107,9 @@ class FakeMachine:
         """A fresh CPU instead of the one that there was."""
         if self.vcpu is not None:
             self.vcpu.close()
-        self.vcpu = self.accelerator.create_vcpu(0)
-        return self.vcpu
+        vcpu: Vcpu = self.accelerator.create_vcpu(0)
+        self.vcpu = vcpu
+        return vcpu
 
     def _end(self, value: int) -> None:
         self.done = True

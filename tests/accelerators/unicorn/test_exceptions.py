@@ -150,10 +150,13 @@ def test_port_permissions(machine: FakeMachine, source: str, allowed: bool) -> N
     bitmap = bytearray(9)
     bitmap[4] = 1 << 2
     bitmap[8] = 0xFF
-    accesses = []
-    machine.ports.root.add(
-        0, Io("ports", 0x40, lambda o, s: accesses.append(o) or 0, lambda o, s, v: accesses.append(o))
-    )
+    accesses: list[int] = []
+
+    def read(offset: int, size: int) -> int:
+        accesses.append(offset)
+        return 0
+
+    machine.ports.root.add(0, Io("ports", 0x40, read, lambda offset, size, value: accesses.append(offset)))
     note(machine, 3, 13)
     machine.write(8 * 3, gate(3, HANDLER, kind=0xEE))
     machine.code(source + "\n int3", bits=32)
@@ -195,24 +198,19 @@ def test_software_interrupt_forbidden(machine: FakeMachine) -> None:
 
 
 def test_page_fault_while_an_interrupt_is_delivered(machine: FakeMachine) -> None:
-    """INT n with its stack not present: #PF at the INT, which is executed again when the handler returns."""
+    """INT n to a handler in ring 3, whose stack isn't present: #PF at the INT, which the IRET of the #PF's handler, on
+    ring 0's stack, executes again.
+    """
     machine.write(0xA000, (0x87).to_bytes(4, "little"))
-    machine.code("mov esp, 0x400100\n int 0x50\n mov dword [0x3000], 1\n out 0xf4, al\n hlt", bits=32)
+    machine.code("mov esp, 0x400100\n int 0x50\n mov dword [0x3000], 1\n int 0x51", bits=32)
     machine.code("inc dword [0x3004]\n iretd", HANDLER, 32)
-    state = protected_mode(machine, cr0=0x8000_0011, cr3=0xA000, cr4=0x10)
-    # Ring 3 takes #PF on another stack: it may be delivered although its own stack isn't there.
-    machine.code(
-        "add esp, 4\n mov eax, [esp]\n mov [0x3008], eax\n mov dword [0xa004], 0x400087\n mov eax, cr3\n mov cr3, eax\n iretd",
-        0x2100,
-        32,
-    )
+    map_the_page = "mov dword [0xa004], 0x400087\n mov eax, cr3\n mov cr3, eax"
+    machine.code(f"add esp, 4\n pop dword [0x3008]\n push dword [0x3008]\n {map_the_page}\n iretd", 0x2100, 32)
+    machine.code("out 0xf4, al\n hlt", 0x2200, 32)
     machine.write(8 * 14, gate(14, 0x2100))
-    machine.write(8 * 0x50, gate(0x50, HANDLER, selector=0x23, kind=0xEE))
-    machine.write(0xA000, (0x87).to_bytes(4, "little"))
+    machine.write(8 * 0x50, gate(0x50, HANDLER, selector=USER_CODE32, kind=0xEE) + gate(0x51, 0x2200, kind=0xEE))
+    state = protected_mode(machine, cr0=0x8000_0011, cr3=0xA000, cr4=0x10)
     machine.start(with_tss(machine, user(state)))
-    state = machine.vcpu.save()
-    state.rflags |= 0x3000
-    machine.start(state)
     machine.run()
     assert (machine.word(0x3000), machine.word(0x3004), machine.word(0x3008)) == (1, 1, 0x1005)
 
@@ -237,8 +235,7 @@ def test_exceptions_one_after_the_other_are_no_double_fault(machine: FakeMachine
 
 @pytest.mark.parametrize("mode", ["real", "protected", "long"])
 def test_triple_fault(machine: FakeMachine, mode: str) -> None:
-    states = {"real": real_mode, "protected": lambda: protected_mode(machine), "long": lambda: long_mode(machine)}
-    state = states[mode]()
+    state = {"real": real_mode(), "protected": protected_mode(machine), "long": long_mode(machine)}[mode]
     state.idtr = DescriptorTable(0, 0)
     machine.code("int3", bits={"real": 16, "protected": 32, "long": 64}[mode])
     machine.start(state)

@@ -39,8 +39,7 @@ def kicks(machine: FakeMachine) -> None:
 @pytest.mark.parametrize("bits", [16, 32, 64])
 def test_read_modify_write_is_exact_under_kicks(machine: FakeMachine, bits: int) -> None:
     machine.code(COUNT.format(count=2_000_000, more=""), bits=bits)
-    states = {16: real_mode, 32: lambda: protected_mode(machine), 64: lambda: long_mode(machine)}
-    machine.start(states[bits]())
+    machine.start({16: real_mode(), 32: protected_mode(machine), 64: long_mode(machine)}[bits])
     exits: list[ExitReason] = []
     machine.run_with(lambda: kicks(machine), exits.append)
     assert machine.word(0x3000) == 2_000_000

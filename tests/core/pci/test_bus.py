@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from southbridge import MmioBar, PciBus, PciDevice, PciIds, RealizeError
+from southbridge import MmioBar, PciBus, PciDevice, PciIds, RealizeError, RunState, SouthbridgeError
 from southbridge.testing import Bench
 
 
 class Card(PciDevice):
     ids = PciIds(0x1234, 0x0004, class_code=0xFF0000)
-    interrupt_pin = "INTA"
+    interrupt_pin: ClassVar[str | None] = "INTA"
     bar0 = MmioBar(0x1000)
 
 
@@ -177,6 +179,18 @@ def test_a_device_that_goes_takes_everything_along(plain: Bench) -> None:
     assert plain.read_mmio(0xFE00_0000) == 0xFFFF_FFFF
     assert plain.pci.config_read(3, 0, 0, 4) == 0xFFFF_FFFF
     assert not card.dma.enabled
+
+
+def test_it_may_go_while_the_machine_runs_unless_it_is_the_chipsets(plain: Bench) -> None:
+    class Chipset(Card):
+        hotpluggable = False
+
+    card, chip = plain.plug(Card, "card"), plain.plug(Chipset, "chip")
+    plain.machine.state = RunState.RUNNING
+    plain.machine.unplug(card)
+    with pytest.raises(SouthbridgeError, match="chip: a Chipset can't be unplugged"):
+        plain.machine.unplug(chip)
+    assert plain.pci.devices() == [chip]
 
 
 def test_a_device_that_comes_finds_a_free_slot(plain: Bench) -> None:

@@ -48,7 +48,7 @@ def test_the_ends_of_months_and_years(before: tuple[int, ...], after: tuple[int,
 
 @given(st.tuples(*[ANY_BYTE] * 6), st.integers(0, 10_000), st.one_of(st.integers(1, 10**6), st.integers(1, 10**14)))
 def test_whatever_the_guest_wrote_becomes_a_date(numbers: tuple[int, ...], year: int, seconds: int) -> None:
-    moment = Moment(*numbers, year)
+    moment = Moment(*[*numbers, year])
     moment.advance(seconds)
     assert moment.second < 60
     assert moment.minute < 60

@@ -81,9 +81,9 @@ def test_the_clock_agrees_with_datetime(start: datetime, waits: list[int], binar
     rtc = Clock(Bench(memory=1 * MiB), start.isoformat())
     rtc.write(B, SET)
     rtc.write(B, SET | binary << 2 | hours_24 << 1)
-    numbers = [start.second, start.minute, start.day, start.month, start.year % 100, start.year // 100]
-    for address, number in zip((0x00, 0x02, 0x07, 0x08, 0x09, CENTURY), numbers, strict=True):
-        rtc.write(address, number if binary else int(str(number), 16))
+    fields = [start.second, start.minute, start.day, start.month, start.year % 100, start.year // 100]
+    for address, field in zip((0x00, 0x02, 0x07, 0x08, 0x09, CENTURY), fields, strict=True):
+        rtc.write(address, field if binary else int(str(field), 16))
     hour = start.hour if hours_24 else (start.hour - 1) % 12 + 1
     pm = 0x80 if not hours_24 and start.hour >= 12 else 0
     rtc.write(0x04, (hour if binary else int(str(hour), 16)) | pm)
@@ -130,7 +130,7 @@ def test_the_hosts_time_is_taken_over_with_its_fraction(bench: Bench, base: str)
 
 @pytest.mark.parametrize("base", ["yesterday", "2024-13-01", ""])
 def test_a_wrong_base_is_named(bench: Bench, base: str) -> None:
-    with pytest.raises(SouthbridgeError, match="base: .*expected utc, localtime, or a date"):
+    with pytest.raises(SouthbridgeError, match=r"base: .*expected utc, localtime, or a date"):
         bench.plug("mc146818", base=base)
 
 

@@ -1,0 +1,194 @@
+"""The machine code for AArch64 hosts, executed by Unicorn's own AArch64 CPU. (All other tests run that for x86-64.)"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+from southbridge.accelerators.unicorn import thunks, thunks_aarch64, thunks_x86_64
+
+CODE, STACK, DATA = 0x10000, 0x20000, 0x30000
+MAILBOX, STOP_REQUEST, ENV = DATA, DATA + 0x100, DATA + 0x200
+HFLAGS, EFLAGS, TR_FLAGS = ENV + 8, ENV + 16, ENV + 32
+CPU = DATA + 0x1000
+FUNCTIONS = 0x40000
+RETURN = 0x50000
+
+TARGETS = thunks.Targets(
+    mailbox=MAILBOX,
+    stop_request=STOP_REQUEST,
+    exit_request_offset=21,
+    exception_index_offset=0x8150,
+    exception_is_int_offset=0x9154,
+    do_interrupt=FUNCTIONS,
+    int_failed=FUNCTIONS + 0x10,
+    exec_enter=FUNCTIONS + 0x20,
+    debug_handler=FUNCTIONS + 0x30,
+    env=ENV,
+    tr_flags=TR_FLAGS,
+    hflags=HFLAGS,
+    eflags=EFLAGS,
+    check_port_1=FUNCTIONS + 0x40,
+    check_port_2=FUNCTIONS + 0x50,
+    check_port_4=FUNCTIONS + 0x60,
+    port_read=FUNCTIONS + 0x70,
+    port_write=FUNCTIONS + 0x80,
+)
+NAMES = {value: name for name, value in vars(TARGETS).items() if FUNCTIONS <= value < FUNCTIONS + 0x100}
+
+
+class Host:
+    """An AArch64 CPU that calls one of the functions."""
+
+    def __init__(self) -> None:
+        unicorn = pytest.importorskip("unicorn", reason="needs unicorn: pip install unicorn==2.1.4")
+        from unicorn import arm64_const
+
+        self.registers = arm64_const
+        self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM)
+        for address in (CODE, STACK, DATA, FUNCTIONS, RETURN):
+            self.cpu.mem_map(address, 0x10000)
+        self.cpu.mem_write(FUNCTIONS, bytes.fromhex("c0035fd6") * 0x40)  # ret
+        self.cpu.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + 0xFF)
+        self.calls: list[tuple[str, list[int]]] = []
+        self.write(MAILBOX + 4, 0xFFFF_FFFF)
+        self.write(TR_FLAGS, 0x8B00)
+        self.write(TR_FLAGS - 4, 0x67)
+
+    def _called(self, cpu: Any, address: int, size: int, data: Any) -> None:
+        self.calls.append((NAMES[address], [self.register(f"X{i}") for i in range(5)]))
+        for i in range(18):  # a function may leave anything in these
+            if NAMES[address].startswith(("check", "int", "do", "debug")):
+                cpu.reg_write(getattr(self.registers, f"UC_ARM64_REG_X{i}"), 0xDEAD0000 + i)
+
+    def register(self, name: str) -> int:
+        return int(self.cpu.reg_read(getattr(self.registers, f"UC_ARM64_REG_{name}")))
+
+    def write(self, address: int, value: int) -> None:
+        self.cpu.mem_write(address, value.to_bytes(4, "little"))
+
+    def word(self, address: int) -> int:
+        return int.from_bytes(self.cpu.mem_read(address, 4), "little")
+
+    def call(self, name: str, *arguments: int) -> list[str]:
+        """Calls it; gives the names of the functions that it called."""
+        code = getattr(thunks.assemble("aarch64", TARGETS), name)
+        assert len(code) <= 512
+        self.cpu.mem_write(CODE, code)
+        for i, value in enumerate(arguments):
+            self.cpu.reg_write(getattr(self.registers, f"UC_ARM64_REG_X{i}"), value)
+        self.cpu.reg_write(self.registers.UC_ARM64_REG_SP, STACK + 0x8000)
+        self.cpu.reg_write(self.registers.UC_ARM64_REG_X30, RETURN)
+        self.cpu.reg_write(self.registers.UC_ARM64_REG_X19, 0x1919)
+        self.cpu.reg_write(self.registers.UC_ARM64_REG_X29, 0x2929)
+        self.calls.clear()
+        self.cpu.emu_start(CODE, RETURN, count=1000)
+        assert self.register("PC") == RETURN
+        assert (self.register("SP"), self.register("X19"), self.register("X29")) == (STACK + 0x8000, 0x1919, 0x2929)
+        return [called for called, _ in self.calls]
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+def test_interrupt(host: Host) -> None:
+    assert host.call("interrupt", 1, 14, CPU) == ["do_interrupt"]
+    assert host.calls[0][1][0] == CPU
+    assert host.word(MAILBOX + 8) == 0
+
+
+def test_interrupt_by_software(host: Host) -> None:
+    """While it is delivered the mailbox says so."""
+    host.write(CPU + TARGETS.exception_is_int_offset, 1)
+    seen = []
+    called = host._called
+
+    def look(*arguments: Any) -> None:
+        seen.append(host.word(MAILBOX + 8))
+        called(*arguments)
+
+    import unicorn
+
+    host.cpu.hook_add(unicorn.UC_HOOK_CODE, look, begin=FUNCTIONS, end=FUNCTIONS)
+    assert "do_interrupt" in host.call("interrupt", 1, 0x80, CPU)
+    assert seen == [0x81]
+    assert host.word(MAILBOX + 8) == 0
+
+
+def test_exception_during_software_interrupt(host: Host) -> None:
+    host.write(MAILBOX + 8, 0x81)
+    assert host.call("interrupt", 1, 13, CPU) == ["int_failed", "do_interrupt"]
+    assert host.calls[1][1][0] == CPU
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("interrupt", (1, 14, CPU)), ("invalid", (1, CPU))])
+def test_no_task_state_segment(host: Host, name: str, arguments: tuple[int, ...]) -> None:
+    host.call(name, *arguments)
+    assert (host.word(TR_FLAGS), host.word(TR_FLAGS - 4)) == (0x8B00, 0x67)
+    host.write(TR_FLAGS, 0)
+    host.call(name, *arguments)
+    assert (host.word(TR_FLAGS), host.word(TR_FLAGS - 4)) == (0x8900, 0)
+
+
+def test_invalid(host: Host) -> None:
+    assert host.call("invalid", 1, CPU) == ["do_interrupt"]
+    assert host.calls[0][1][0] == CPU
+    assert host.register("X0") == 1
+
+
+@pytest.mark.parametrize("stop", [0, 1])
+@pytest.mark.parametrize("exception", [-1, 6])
+def test_enter(host: Host, stop: int, exception: int) -> None:
+    host.write(MAILBOX, stop)
+    host.write(MAILBOX + 4, exception & 0xFFFF_FFFF)
+    host.write(CPU + TARGETS.exception_index_offset, 0x77)
+    assert host.call("enter", CPU) == ["exec_enter"]
+    assert host.calls[0][1][0] == CPU
+    assert host.cpu.mem_read(CPU + 21, 1)[0] == stop
+    assert host.cpu.mem_read(STOP_REQUEST, 1)[0] == stop
+    assert host.word(CPU + TARGETS.exception_index_offset) == (0x77 if exception < 0 else exception)
+    assert host.word(MAILBOX + 4) == 0xFFFF_FFFF
+
+
+def test_debug(host: Host) -> None:
+    assert host.call("debug", CPU) == ["debug_handler"]
+    assert host.word(MAILBOX + 12) == 1
+    assert host.cpu.mem_read(STOP_REQUEST, 1)[0] == 1
+
+
+@pytest.mark.parametrize("name", ["port_read", "port_write"])
+@pytest.mark.parametrize(
+    ("hflags", "eflags", "checked"),
+    [
+        (0, 0, False),
+        (0x4000, 0x3000, False),
+        (3, 0x3000, False),
+        (3, 0, True),
+        (1, 0x1000, False),
+        (2, 0x1000, True),
+        (3, 0x23000, True),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_port(host: Host, name: str, hflags: int, eflags: int, checked: bool, size: int) -> None:
+    host.write(HFLAGS, hflags)
+    host.write(EFLAGS, eflags)
+    arguments = [0x1234, 0x70, size, 0x55, 0x66]
+    assert host.call(name, *arguments) == [f"check_port_{size}", name][not checked :]
+    assert host.calls[-1][1] == arguments
+    if checked:
+        assert host.calls[0][1][:2] == [ENV, 0x70]
+
+
+def test_x86_jumps_are_short() -> None:
+    """A label too far away for its jump is an error, not wrong code."""
+    with pytest.raises(struct.error):
+        thunks_x86_64._join((0xEB, "far"), bytes(200), "far")
+
+
+def test_aarch64_literals_are_aligned() -> None:
+    code = thunks_aarch64._join(thunks_aarch64.Load(9, 0x1122334455667788), 0xD65F03C0, 0xD503201F)
+    assert code.index((0x1122334455667788).to_bytes(8, "little")) % 8 == 0

@@ -1,0 +1,151 @@
+"""A device in a project of its own, which pip builds and installs: listed, validated, and described like ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PYPROJECT = """
+[build-system]
+requires = ["setuptools >= 68"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "acme-abacus"
+version = "3.1"
+
+[project.entry-points."southbridge.devices"]
+abacus = "acme_abacus:Abacus"
+unsound = "acme_abacus.unsound:Unsound"
+
+[tool.setuptools]
+packages = ["acme_abacus"]
+"""
+
+DEVICE = '''
+"""An abacus on a PCI card."""
+
+from southbridge import RO, MmioBar, PciDevice, PciIds, Property, bit
+
+
+class Abacus(PciDevice):
+    """Counts beads."""
+
+    ids = PciIds(vendor=0x1AC3, device=0xABAC, class_code=0xFF0000, revision=3)
+    interrupt_pin = "INTA"
+
+    beads: int = Property(10, ge=1, le=100, doc="How many beads a wire has.")
+
+    bar0 = MmioBar(4096, doc="The wires.")
+    MAGIC = bar0.register(0x00, 4, reset=0xABAC0, access=RO, doc="What it is.")
+    WIRE = bar0.register(0x04, 4, fields={"CARRY": bit(31)}, doc="Beads pushed.")
+'''
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the project was installed in."""
+    project = tmp_path_factory.mktemp("abacus")
+    (project / "pyproject.toml").write_text(PYPROJECT)
+    package = project / "acme_abacus"
+    package.mkdir()
+    (package / "__init__.py").write_text(DEVICE)
+    (package / "unsound.py").write_text("raise RuntimeError('unsound')\n")
+    target = tmp_path_factory.mktemp("site")
+    options = ["--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(project)]
+    subprocess.run(command, check=True)
+    return target
+
+
+@pytest.fixture
+def southbridge(site: Path) -> Run:
+    """Runs the command in a process that has the project on its path."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-c", "import sys; from southbridge.cli import main; sys.exit(main())", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.fixture
+def description(tmp_path: Path) -> Callable[[str], str]:
+    """Writes a board with this device; gives the path."""
+
+    def write(device: str) -> str:
+        path = tmp_path / "m.yaml"
+        path.write_text(f"extends: pc\ndevices:\n  counter: {device}\n")
+        return str(path)
+
+    return write
+
+
+def test_it_is_listed(southbridge: Run) -> None:
+    result = southbridge("plugins", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = [row for row in json.loads(result.stdout) if row["distribution"] == "acme-abacus"]
+    assert [(row["kind"], row["name"], row["version"]) for row in rows] == [
+        ("devices", "abacus", "3.1"),
+        ("devices", "unsound", "3.1"),
+    ]
+
+
+def test_it_is_named_in_a_description_and_validated(southbridge: Run, description: Callable[[str], str]) -> None:
+    result = southbridge("validate", description("{type: abacus, beads: 7, addr: 04.0}"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "m.yaml: valid" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "device, complaint",
+    [
+        ("{type: abacis}", "3:19: devices.counter.type: there is no device 'abacis'; did you mean 'abacus'?"),
+        ("{type: abacus, bead: 7}", "3:27: devices.counter.bead: abacus has no such property; did you mean 'beads'?"),
+        (
+            "{type: abacus, beads: 700}",
+            "3:34: devices.counter.beads: expected a number less than or equal to 100, not 700",
+        ),
+        (
+            "{type: unsound}",
+            "3:19: devices.counter.type: device 'unsound' (acme_abacus.unsound:Unsound, of acme-abacus 3.1) "
+            "can't be imported: RuntimeError: unsound",
+        ),
+    ],
+)
+def test_what_is_wrong_with_it_is_said(
+    southbridge: Run, description: Callable[[str], str], device: str, complaint: str
+) -> None:
+    path = description(device)
+    result = southbridge("run", path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"southbridge: {path}:{complaint}\n"
+
+
+def test_its_declarations_are_shown(southbridge: Run) -> None:
+    facts = json.loads(southbridge("devices", "abacus", "--json").stdout)
+    assert (facts["summary"], facts["distribution"], facts["version"]) == ("Counts beads.", "acme-abacus", "3.1")
+    assert (facts["pci"]["vendor"], facts["pci"]["device"]) == (0x1AC3, 0xABAC)
+    assert [item["doc"] for item in facts["interrupts"]] == ["PCI INTA#"]
+    bar = next(bank for bank in facts["banks"] if bank["name"] == "bar0")
+    assert [(register["name"], register["offset"], register["width"]) for register in bar["registers"]] == [
+        ("MAGIC", 0, 4),
+        ("WIRE", 4, 4),
+    ]
+
+
+def test_it_is_in_the_schema_and_the_broken_one_is_not(southbridge: Run) -> None:
+    result = southbridge("schema")
+    definitions = json.loads(result.stdout)["$defs"]
+    assert definitions["devices.abacus"]["properties"]["beads"]["default"] == 10
+    assert "devices.unsound" not in definitions
+    assert "southbridge: warning: left out: device 'unsound'" in result.stderr

@@ -1,0 +1,260 @@
+"""The conformance suite finds what it is there to find: for each check a device that doesn't conform."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from southbridge import (
+    Component,
+    Device,
+    FilePath,
+    IoBar,
+    Link,
+    MmioBank,
+    Part,
+    PciDevice,
+    PciIds,
+    PortBank,
+    Property,
+    RealizeError,
+    SouthbridgeError,
+    State,
+    timer,
+)
+from southbridge.chardev import CharBackend
+from southbridge.testing import conformance
+from southbridge.testing.conformance import CHECKS, Check
+from southbridge.testing.stage import Stage, providers
+
+
+class Part1(Component):
+    """A part."""
+
+    ports = PortBank(1)
+    LEVEL = ports.register(0, doc="Its level.")
+
+
+class Good(Device):
+    """A device that conforms, with everything that one can have."""
+
+    iobase: int = Property(0x100, ge=0, doc="Its ports.")
+    title: str = Property(doc="What it is called.", examples=["good"])
+    rom: FilePath = Property(doc="What it starts with.")
+    chardev: CharBackend = Link("chardevs", doc="Where it talks.")
+
+    ports = PortBank(8)
+    DATA = ports.register(0, 4, doc="Data.")
+    CONTROL = ports.register(4, doc="Raises the interrupt.")
+    memory = MmioBank(0x2000, doc="A large bank.")
+    WIDE = memory.register(0x1800, 4, doc="In the middle of it.")
+    seen: int = State(0, ge=0, le=255, doc="What was seen last.")
+    history: bytes = State(b"", max_length=4, doc="And before.")
+    part: Part1 = Part(Part1)
+
+    def realize(self) -> None:
+        self.claim_ports(self.ports, self.iobase)
+        self.claim_memory(self.memory, 0xFE00_0000)
+        self.interrupt = self.claim_irq(5)
+
+    def reset(self) -> None:
+        super().reset()
+        self.follow(0)
+
+    def loaded(self) -> None:
+        self.follow(self.CONTROL.value)
+
+    @CONTROL.written
+    def follow(self, value: int) -> None:
+        self.interrupt.set(value & 1)
+
+    @DATA.written
+    def data_written(self, value: int) -> None:
+        self.seen = value & 0xFF
+        self.history = (self.history + bytes([self.seen]))[-4:]
+        self.expire.after(us=self.seen)
+        self.chardev.write(self.history)
+
+    @timer
+    def expire(self) -> None:
+        self.CONTROL.value = 1
+        self.follow(1)
+
+
+class Card(PciDevice):
+    """A PCI device that conforms."""
+
+    ids = PciIds(0x1234, 0x0007, class_code=0xFF0000)
+    interrupt_pin = "INTA"
+    bar0 = IoBar(16, doc="Its registers.")
+    ADDRESS = bar0.register(0, 4, doc="Where to read.")
+
+    @ADDRESS.written
+    def address_written(self, value: int) -> None:
+        if self.COMMAND.MASTER:
+            self.dma.read(value & 0xFFFF, 4)
+            self.interrupt.set(value & 1)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("kind", [Good, Card])
+def test_devices_that_conform(kind: type[Device], check: Check) -> None:
+    check(Stage(kind))
+
+
+# --- each check, and a device that it is for ----------------------------------------------------------------------
+
+
+class Undocumented(Good):
+    MORE = Good.ports.register(5)
+
+
+class TooWide(Good):
+    DATA = Good.ports.register(0, 4)
+
+    @DATA.read
+    def data_read(self) -> int:
+        return 1 << 32
+
+
+class Raises(Good):
+    WIDE = Good.memory.register(0x1800, 4)
+
+    @WIDE.written
+    def wide_written(self, value: int) -> None:
+        raise ZeroDivisionError
+
+
+class Alters(Good):
+    def loaded(self) -> None:
+        self.seen ^= 1
+
+
+class Odd(Good):
+    odd: complex = State(1j, doc="Not plain.")
+
+
+class Lenient(Good):
+    def load(self, saved: dict[str, Any]) -> None:
+        with suppress(SouthbridgeError):
+            super().load(saved)
+
+
+class Hasty(Good):
+    def load(self, saved: dict[str, Any]) -> None:
+        self.seen ^= 1
+        super().load(saved)
+
+
+class Fragile(Good):
+    length: int = State(0, doc="Of a buffer; not validated.")
+
+    def loaded(self) -> None:
+        self.buffer = [0, 1, 2][self.length]
+
+
+class Holds(Good):
+    def reset(self) -> None:
+        Device.reset(self)
+
+
+class Counts(Good):
+    resets: int = State(0, keep=True, doc="How often.")
+
+    def reset(self) -> None:
+        super().reset()
+        self.resets += 1
+
+
+class Sneaks(Card):
+    ADDRESS = Card.bar0.register(0, 4)
+
+    @ADDRESS.written
+    def address_written(self, value: int) -> None:
+        self.dma.enabled = True
+        self.dma.read(value & 0xFFFF, 4)
+
+
+class Stays(Good):
+    def realize(self) -> None:
+        super().realize()
+        self.machine.ports.root.add(0x4000, self.part_region())
+
+    def part_region(self) -> Any:
+        return vars(self.part)["ports"]
+
+
+class Leaves(Stays):
+    def realize(self) -> None:
+        self.machine.ports.root.add(0x4000, self.part_region())
+        Good.realize(self)
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "error"),
+    [
+        (Undocumented, conformance.documented, AssertionError),
+        (TooWide, conformance.every_access_is_answered, AssertionError),
+        (Raises, conformance.every_access_is_answered, ZeroDivisionError),
+        (Alters, conformance.state_survives, AssertionError),
+        (Odd, conformance.state_survives, AssertionError),
+        (Lenient, conformance.a_mangled_state_changes_nothing, AssertionError),
+        (Hasty, conformance.a_mangled_state_changes_nothing, AssertionError),
+        (Fragile, conformance.a_hostile_state_does_no_harm, IndexError),
+        (Holds, conformance.reset_is_final, AssertionError),
+        (Counts, conformance.reset_is_final, AssertionError),
+        (Sneaks, conformance.no_dma_without_mastering, AssertionError),
+        (Stays, conformance.unplugging_gives_back_everything, AssertionError),
+        (Leaves, conformance.a_second_one_fits_or_is_refused, AssertionError),
+    ],
+    ids=lambda what: getattr(what, "__name__", ""),
+)
+def test_a_device_that_does_not_conform_is_found(kind: type[Device], check: Check, error: type[Exception]) -> None:
+    stage = Stage(kind)
+    with pytest.raises(error):
+        check(stage)
+
+
+def test_every_check_has_a_device_that_it_is_for() -> None:
+    (cases,) = [mark.args[1] for mark in test_a_device_that_does_not_conform_is_found.pytestmark]  # type: ignore[attr-defined]
+    assert {check for _, check, _ in cases} == set(CHECKS)
+
+
+# --- the stage ---------------------------------------------------------------------------------------------------
+
+
+def test_a_required_property_needs_an_example() -> None:
+    class Demanding(Device):
+        colour: str = Property(doc="Any.")
+
+    with pytest.raises(AssertionError, match="Demanding needs 'colour': give examples"):
+        Stage(Demanding)
+
+
+def test_a_device_without_a_place_says_why() -> None:
+    class Homeless(Device):
+        def realize(self) -> None:
+            self.claim_irq(16)
+
+    with pytest.raises(RealizeError, match="there is no IRQ 16"):
+        Stage(Homeless)
+
+
+def test_a_bus_that_a_device_needs_comes_with_the_device_that_makes_it() -> None:
+    assert providers()["pci.0"] is not None
+    name, provider = next((name, kind) for name, kind in providers().items() if name != "pci.0")
+
+    class Rider(Device):
+        bus: object = Link("buses", name, doc="Where it is.")
+
+    stage = Stage(Rider)
+    assert type(stage.bench.machine.devices["provider"]) is provider
+    assert stage.device.bus is stage.bench.machine.buses[name]
+
+
+def test_two_stages_of_a_device_are_the_same() -> None:
+    stages = [Stage(Good), Stage(Good)]
+    for stage in stages:
+        stage.storm(200)
+    assert stages[0].device.save() == stages[1].device.save()
