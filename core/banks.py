@@ -140,6 +140,9 @@ class BankRegion(Io):
         self._specs = specs
         self._windows = windows
         self._places: list[RegisterSpec | WindowSpec] = [*specs, *windows]
+        self._large = [window for window in windows if window.size > LINKED_WINDOW]
+        self._plain = [w for w in self._large if all(s.end <= w.offset or w.end <= s.offset for s in specs)]
+        """Large windows without a register within: an access needs no search."""
         self._readers: dict[int, Callable[[], int]] = {}
         self._writers: dict[int, Callable[[int], Any]] = {}
 
@@ -149,11 +152,19 @@ class BankRegion(Io):
 
     def read(self, offset: int, size: int) -> int:
         """What a guest reads of `size` bytes at `offset`."""
+        for window in self._plain:
+            if window.reader and size in window.widths and _holds(window, offset, size):
+                value: int = getattr(self._component, window.reader)(offset - window.offset, size)
+                return value
         reader = self._readers.get(offset << 4 | size) or self.link_read(offset, size) or self._reader(offset, size)
         return reader() if reader else self._unmapped_read(offset, size)
 
     def write(self, offset: int, size: int, value: int) -> None:
         """A guest's write."""
+        for window in self._plain:
+            if window.writer and size in window.widths and _holds(window, offset, size):
+                getattr(self._component, window.writer)(offset - window.offset, size, value)
+                return
         writer = self._writers.get(offset << 4 | size) or self.link_write(offset, size) or self._writer(offset, size)
         if writer:
             writer(value)
@@ -175,7 +186,7 @@ class BankRegion(Io):
         return writer
 
     def _linkable(self, offset: int) -> bool:
-        return not any(_holds(window, offset, 1) and window.size > LINKED_WINDOW for window in self._windows)
+        return not any(_holds(window, offset, 1) for window in self._large)
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -97,8 +97,10 @@ class ThreadExecutor:
         self._work.put(function)
 
     def close(self) -> None:
-        """Ends the thread once it has run what was submitted; doesn't wait for that."""
+        """Ends the thread once it has run what was submitted, and waits for that, but not for ever."""
         self._work.put(None)
+        if self._thread is not None:
+            self._thread.join(DRAIN_SECONDS)
 
     def _start(self) -> None:
         with self._starting:

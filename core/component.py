@@ -127,9 +127,12 @@ class Component:
         def declared(kind: type) -> list[Any]:
             return [value for value in own.values() if isinstance(value, kind)]
 
-        documented = {spec.name: spec.doc for spec in cls.register_specs}
+        inherited = {spec.name: spec for spec in cls.register_specs}
         for spec in declared(RegisterSpec):
-            spec.doc = spec.doc or documented.get(spec.name, "")
+            base = inherited.get(spec.name)
+            if base is not None and base.bank is not spec.bank:
+                raise TypeError(f"{cls.__name__}.{spec.name} is already a register of the bank {base.bank.name!r}")
+            spec.doc = spec.doc or (base.doc if base else "")
         cls.register_specs = [spec for spec in cls.register_specs if spec.name not in own] + declared(RegisterSpec)
         cls.window_specs = [spec for spec in cls.window_specs if spec.name not in own] + declared(WindowSpec)
         cls.bank_specs = [spec for spec in cls.bank_specs if spec.name not in own] + declared(Bank)

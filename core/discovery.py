@@ -100,7 +100,8 @@ def find(kind: str, name: str) -> Plugin:
         return found[0]
     if found:
         sources = " and ".join(plugin.source for plugin in found)
-        other = next(plugin.distribution for plugin in found if _canonical(plugin.distribution) != OWN)
+        theirs = [plugin.distribution for plugin in found if _canonical(plugin.distribution) != OWN]
+        other = (theirs or [OWN])[0]
         raise PluginError(
             f"{called} {name!r} is offered by {sources}; choose by uninstalling one "
             f"(pip uninstall {other}) or switching it off ({DISABLE}={other}:{name})"

@@ -144,7 +144,8 @@ class Machine:
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
         self.accelerator: Accelerator | None = None
-        self.executor: Executor = ThreadExecutor("block I/O")
+        self._block_thread = ThreadExecutor("block I/O")
+        self.executor: Executor = self._block_thread
         """Runs the back ends' blocking work outside the lock."""
         self.vcpus: list[VcpuThread] = []
         self.state = RunState.PRELAUNCH
@@ -255,7 +256,11 @@ class Machine:
             raise self._failure
 
     def close(self) -> None:
-        """Gives back what the host lent: images, terminals, sockets. The machine is of no use afterwards."""
+        """Gives back what the host lent: images, terminals, sockets. The machine is of no use afterwards.
+
+        What the guest has handed over for writing is written first.
+        """
+        self._block_thread.close()
         for backends in self.backends.values():
             for backend in backends.values():
                 backend.close()

@@ -9,13 +9,14 @@ moment when the CPU takes the interrupt.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import platform
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from southbridge.memory.ram import PAGE_SHIFT
+from southbridge.memory.ram import MAP_NORESERVE, PAGE_SHIFT
 from southbridge.x86 import PendingEvent
 
 from . import library as lib
@@ -25,6 +26,8 @@ from .library import Library
 
 TRANSLATION_BUFFER = 64 << 20
 """Bytes of translated code; when they are full, Unicorn starts anew."""
+
+CODE_PAGES = 1 << 14
 
 PHYSICAL_BITS = 40
 """Width of a guest-physical address, as CPUID gives it. RAM lies below."""
@@ -65,6 +68,8 @@ _CPUID_APIC = 1 << 9
 _CPUID_X2APIC = 1 << 21
 _CPUID_SVM = 1 << 2
 
+_SPARSE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+
 _TABLE_BITS = 10
 _TABLE_MASK = (1 << _TABLE_BITS) - 1
 """Unicorn's map of translated pages is a tree of tables of 1024 entries."""
@@ -98,6 +103,7 @@ class Engine:
         self._keep: list[Any] = []
         self._tables: dict[int, Any] = {}
         self._closing = threading.Lock()
+        self._code_pages = mmap.mmap(-1, 1 << PHYSICAL_BITS - PAGE_SHIFT - 3, flags=_SPARSE)
         try:
             library.control(self.handle, lib.CONTROL_CPU_MODEL, lib.CPU_MODEL_QEMU64)
             library.control(self.handle, lib.CONTROL_TRANSLATION_BUFFER, TRANSLATION_BUFFER)
@@ -145,6 +151,10 @@ class Engine:
             int_failed=int_failed,
             exec_enter=library.address("x86_cpu_exec_enter_x86_64"),
             debug_handler=library.address("breakpoint_handler_x86_64"),
+            tlb_fill=library.address("x86_cpu_tlb_fill_x86_64"),
+            tlb_flush=library.address("tlb_flush_x86_64"),
+            tlb_tables=self.internals.tlb_tables,
+            code_pages=ctypes.addressof(ctypes.c_char.from_buffer(self._code_pages)),
             env=self.env_address,
             tr_flags=self.env_address + env_type.tr.offset + structures.SegmentCache.flags.offset,
             hflags=self.env_address + env_type.hflags.offset,
@@ -163,6 +173,7 @@ class Engine:
         self.hook_instruction(lib.INSTRUCTION_OUT, functions.port_write)
         methods = structures.CpuClass.from_address(self.cpu.cc)
         methods.cpu_exec_enter, methods.debug_excp_handler = functions.enter, functions.debug
+        methods.tlb_fill = functions.fill
 
     def _int_failed(self) -> None:
         """An exception came up while INT n was being delivered: Unicorn has stepped over the INT, but the exception
@@ -286,6 +297,19 @@ class Engine:
     def forget_code(self, ram_address: int, size: int) -> None:
         """Drops the code that was translated from `size` bytes of RAM, which changed."""
         self.library.tb_invalidate_phys_range_x86_64(self.handle, ram_address, ram_address + size)
+
+    def forget_all_code(self) -> None:
+        """Drops everything that was translated: memory may have changed anywhere. No page is a code page any more."""
+        self.mailbox.code_pages = 0
+        self.library.tb_flush_x86_64(self.cpu_address)
+        self.flush_tlb()
+        self._code_pages.madvise(mmap.MADV_DONTNEED)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many pages became code pages that it pays to begin anew: most hold something else by now."""
+        pages: int = self.mailbox.code_pages
+        return pages > CODE_PAGES
 
     def holds_code(self, ram_address: int, size: int) -> bool:
         """Whether a page of this RAM has translated code. From any thread."""

@@ -7,6 +7,7 @@ point at each other; sizes that the library knows agree. Anything else is refuse
 from __future__ import annotations
 
 import ctypes
+import mmap
 import platform
 from ctypes import c_uint16, c_uint64
 from typing import Any
@@ -32,6 +33,7 @@ _ENGINE_FUNCTIONS = {
 }
 _CPU_FUNCTIONS = {
     "do_interrupt": "x86_cpu_do_interrupt_x86_64",
+    "tlb_fill": "x86_cpu_tlb_fill_x86_64",
     "tlb_fill_cpu": "x86_cpu_tlb_fill_x86_64",
     "debug_excp_handler": "breakpoint_handler_x86_64",
     "cpu_exec_enter": "x86_cpu_exec_enter_x86_64",
@@ -41,6 +43,7 @@ _CPU_FUNCTIONS = {
 _CPUID_LEVEL_1_EDX_PSE_TSC_MSR = 0x38
 _PAT_RESET = 0x0007_0406_0007_0406
 _MSR_LSTAR = 0xC000_0082
+_PAGE = 0x7000
 _MARK = 0x5B41_C7E5_9D30_2F16
 """An unlikely number."""
 
@@ -77,6 +80,7 @@ class Internals:
         self.icount_high = c_uint16.from_address(self.cpu.icount_decr_ptr + 2)
         self._prove_stop()
         self._prove_api()
+        self.tlb_tables = self._prove_tlb()
 
     def _expect(self, holds: bool, what: str) -> None:
         if not holds:
@@ -124,6 +128,30 @@ class Internals:
         raised = (uc.stop_request, cpu.exit_request, cpu.tcg_exit_req, self.icount_high.value)
         self._expect(raised == (1, 1, 1, 0xFFFF), "the flags that stop the CPU")
         uc.stop_request = cpu.exit_request = cpu.tcg_exit_req = self.icount_high.value = 0
+
+    def _prove_tlb(self) -> int:
+        """The address of the TLB's tables, in front of the instruction counter: a pair of mask and address for each MMU
+        mode. Proven by what looking up a page enters there.
+        """
+        at = self.cpu.icount_decr_ptr - ctypes.sizeof(structures.TlbTable) * structures.MMU_MODES
+        tables = (structures.TlbTable * structures.MMU_MODES).from_address(at)
+        for table in tables:
+            entries = (table.mask >> 6) + 1
+            self._expect(
+                entries & (entries - 1) == 0 and table.mask == (entries - 1) << 6 and table.table % 8 == 0, "the TLB"
+            )
+        page = mmap.mmap(-1, mmap.PAGESIZE)
+        host = ctypes.addressof(ctypes.c_char.from_buffer(page))
+        library = self._library
+        library.uc_mem_map_ptr(self._handle, _PAGE, 0x1000, lib.PROT_ALL, host)
+        library.uc_vmem_translate(self._handle, _PAGE, lib.PROT_READ, ctypes.byref(c_uint64()))
+        found = []
+        for table in tables:
+            entry = structures.TlbEntry.from_address(table.table + (_PAGE >> 6 & table.mask))
+            found.append((entry.addr_read, entry.addr_code, entry.paddr, entry.addend + _PAGE & (1 << 64) - 1))
+        self._expect(found.count((_PAGE, _PAGE, _PAGE, host)) == 1, "the TLB's entries")
+        library.uc_mem_unmap(self._handle, _PAGE, 0x1000)
+        return at
 
     def _prove_api(self) -> None:
         """What the public API writes is what the fields have."""

@@ -84,6 +84,7 @@ class Library:
     uc_mem_unmap = _function(c_int, _Handle, c_uint64, c_uint64)
     uc_mem_protect = _function(c_int, _Handle, c_uint64, c_uint64, c_uint32)
     uc_mmio_map = _function(c_int, _Handle, c_uint64, c_uint64, c_void_p, c_uint64, c_void_p, c_uint64)
+    uc_vmem_translate = _function(c_int, _Handle, c_uint64, c_int, c_void_p)
     uc_hook_del = _function(c_int, _Handle, c_size_t)
     uc_emu_stop = _function(c_int, _Handle)
 
@@ -93,6 +94,7 @@ class Library:
     find_memory_mapping_x86_64 = _function(c_void_p, _Handle, c_uint64)
     memory_region_get_ram_addr_x86_64 = _function(c_uint64, c_void_p)
     memory_region_set_readonly_x86_64 = _function(None, c_void_p, c_bool)
+    tb_flush_x86_64 = _function(None, c_void_p)
     tb_invalidate_phys_range_x86_64 = _function(None, _Handle, c_uint64, c_uint64)
     tlb_flush_x86_64 = _function(None, c_void_p)
     update_fp_status_x86_64 = _function(None, c_void_p)

@@ -20,9 +20,8 @@ from . import library as lib
 from .engine import PHYSICAL_BITS, Engine
 
 _END = 1 << PHYSICAL_BITS
-_LEGACY_START, _LEGACY_END = 0xA_0000, 0x10_0000
-_CUTS = (_LEGACY_START, *range(0xC_0000, _LEGACY_END + 1, 0x4000))
-"""PAM's granularity is 16 KiB."""
+_CUTS = (0xA_0000, *range(0xC_0000, 0x10_0000 + 1, 0x4000))
+"""Video memory and PAM's sixteens of KiB."""
 
 _CHUNK, _HIGH_CHUNK = 16 << 20, 1 << 30
 """Below and above 4 GiB: unmapping costs time per page, and there may be some thousand mappings."""
@@ -117,14 +116,13 @@ class GuestMap:
     # --- where no memory is --------------------------------------------------------------------------------------
 
     def _hook_holes(self) -> None:
-        """Watches the ranges without memory for accesses, and all of PAM's area, where memory comes and goes."""
+        """Watches the ranges without memory for accesses."""
         holes = []
         end = 0
         for piece in self._sorted:
-            if piece.start < _LEGACY_START or piece.end > _LEGACY_END:
-                if piece.start > end:
-                    holes.append((end, piece.start))
-                end = piece.end
+            if piece.start > end:
+                holes.append((end, piece.start))
+            end = piece.end
         if end < _END:
             holes.append((end, _END))
         if holes == self._holes:

@@ -134,7 +134,7 @@ def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int]) -> None
     library.x86_update_hflags_x86_64(engine.env_address)
     _load_debug_registers(engine, state.debug)
     _load_fpu(engine, state)
-    engine.flush_tlb()
+    engine.forget_all_code()
 
 
 def _refuse(state: X86State) -> None:

@@ -346,6 +346,28 @@ class PageDescriptor(Structure):
     _fields_ = [("first_tb", Pointer), ("code_bitmap", Pointer), ("code_write_count", c_uint32)]
 
 
+MMU_MODES = 3
+
+
+class TlbTable(Structure):
+    """`CPUTLBDescFast`: the TLB of an MMU mode. The mask is (entries - 1) * 64."""
+
+    _fields_ = [("mask", c_uint64), ("table", Pointer)]
+
+
+class TlbEntry(Structure):
+    """`CPUTLBEntry`: a page in the TLB. What matches no address isn't allowed; low bits make an access slow."""
+
+    _fields_ = [
+        ("addr_read", c_uint64),
+        ("addr_write", c_uint64),
+        ("addr_code", c_uint64),
+        ("paddr", c_uint64),
+        ("addend", c_uint64),
+        ("padding", c_uint64 * 3),
+    ]
+
+
 class X86Msr(Structure):
     """The public `uc_x86_msr`."""
 

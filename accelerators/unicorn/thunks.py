@@ -11,6 +11,11 @@ whatever may raise one is called by machine code of ours, never from a Python ca
 `debug(cpu)`: takes the place of the CPU's `debug_excp_handler` method. A breakpoint that isn't turned into #DB there
     (in a code segment with a base) would make Unicorn wait for a debugger for ever; here it stops, and the mailbox says
     so.
+`fill(cpu, address, size, access, ...)`: takes the place of the CPU's `tlb_fill` method, which enters a page into the
+    TLB. By itself, Unicorn checks stores for translated code for ever where a page may be executed, which is slow; and
+    where it may not, no longer after the first store, which misses code that is mapped at another address, too. Here a
+    page of the guest's memory is either one that code was fetched from, and all stores to it are checked, at whatever
+    address; or it isn't, and no code is fetched through its TLB entries.
 `enter(cpu)`: takes the place of the CPU's `cpu_exec_enter` method, which Unicorn calls when it starts to execute, after
     it has cleared the flags that tell it to stop, and before it looks at them. So a stop that was requested earlier
     isn't lost, and an exception can be made pending.
@@ -31,8 +36,13 @@ NO_EXCEPTION = -1
 class Mailbox(Structure):
     """What the functions and the rest tell each other."""
 
-    _fields_ = [("stop", c_uint32), ("exception", c_int32), ("software", c_uint32), ("debug", c_uint32)]
-    # stop: leave the guest. exception: deliver this first. software: INT n is being delivered, n + 1. debug: see above.
+    _fields_ = [
+        ("stop", c_uint32),  # leave the guest
+        ("exception", c_int32),  # deliver this first
+        ("software", c_uint32),  # INT n is being delivered: n + 1
+        ("debug", c_uint32),  # stopped at a breakpoint
+        ("code_pages", c_uint32),  # how many pages became code pages
+    ]
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,12 @@ class Targets:
     """Called without arguments before an exception is delivered that came up while INT n was."""
     exec_enter: int
     debug_handler: int
+    tlb_fill: int
+    tlb_flush: int
+    tlb_tables: int
+    """By MMU mode: the TLB's mask and its address."""
+    code_pages: int
+    """A bit for each page of guest-physical memory that code was fetched from."""
     env: int
     tr_flags: int
     """TR's attributes. Behind its limit."""
@@ -69,6 +85,7 @@ class Code:
     invalid: bytes
     enter: bytes
     debug: bytes
+    fill: bytes
     port_read: bytes
     port_write: bytes
 
@@ -91,4 +108,4 @@ class Thunks:
             at = 512 * number
             self._memory[at : at + len(function)] = function
             addresses.append(base + at)
-        self.interrupt, self.invalid, self.enter, self.debug, self.port_read, self.port_write = addresses
+        self.interrupt, self.invalid, self.enter, self.debug, self.fill, self.port_read, self.port_write = addresses

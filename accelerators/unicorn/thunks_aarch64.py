@@ -1,4 +1,4 @@
-"""The functions of `thunks` for AArch64 hosts (AAPCS64). Arguments: X0 to X4."""
+"""The functions of `thunks` for AArch64 hosts (AAPCS64). Arguments: X0 to X6."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def assemble(targets: Targets) -> tuple[bytes, ...]:
         _invalid(targets),
         _enter(targets),
         _debug(targets),
+        _fill(targets),
         _port(targets, targets.port_read),
         _port(targets, targets.port_write),
     )
@@ -170,6 +171,71 @@ def _debug(targets: Targets) -> bytes:
         Load(9, targets.stop_request),
         0x3900012B,  # strb w11, [x9]
         0xA8C17BFD,  # ldp x29, x30, [sp], #16
+        _RET,
+    )
+
+
+def _fill(targets: Targets) -> bytes:
+    return _join(
+        0xA9BB7BFD,  # stp x29, x30, [sp, #-80]!
+        0xA90153F3,  # stp x19, x20, [sp, #16]
+        0xA9025BF5,  # stp x21, x22, [sp, #32]
+        0xA90363F7,  # stp x23, x24, [sp, #48]
+        0xF90023F9,  # str x25, [sp, #64]
+        *(0xAA0003E0 | register << 16 | 19 + register for register in range(7)),  # mov x19, x0 ... x25, x6
+        "again",
+        *(0xAA0003E0 | 19 + register << 16 | register for register in range(7)),  # mov x0, x19 ... x6, x25
+        Load(16, targets.tlb_fill),
+        _BLR_X16,
+        0x72001C1F,  # tst w0, #0xff
+        _b_if(_EQ, "done"),
+        Load(9, targets.tlb_tables),
+        0x8B375129,  # add x9, x9, w23, uxtw #4
+        0xD346FE8A,  # lsr x10, x20, #6
+        0xA940312B,  # ldp x11, x12, [x9]
+        0x8A0B014A,  # and x10, x10, x11
+        0x8B0C014A,  # add x10, x10, x12: the entry
+        0xF9400D4B,  # ldr x11, [x10, #24]
+        0xD34CFD6B,  # lsr x11, x11, #12: the page
+        Load(12, targets.code_pages),
+        0xD346FD6D,  # lsr x13, x11, #6
+        0x8B0D0D8C,  # add x12, x12, x13, lsl #3
+        0xF940018D,  # ldr x13, [x12]
+        0x9ACB25AE,  # lsr x14, x13, x11
+        0x71000ADF,  # cmp w22, #2: a fetch
+        _b_if(_EQ, "fetch"),
+        Branch(0x3700000E, 5, 14, "code"),  # tbnz w14, #0
+        0x9280000D,  # mov x13, #-1: no fetches
+        0xF900094D,  # str x13, [x10, #16]
+        _b("done"),
+        "code",
+        0xF940094D,  # ldr x13, [x10, #16]
+        0xB10005BF,  # cmn x13, #1
+        _b_if(_NE, "done"),
+        0x9274CE8D,  # and x13, x20, #~0xfff
+        0xB27501AD,  # orr x13, x13, #0x800: something that no fetch matches
+        0xF900094D,  # str x13, [x10, #16]
+        _b("done"),
+        "fetch",
+        Branch(0x3700000E, 5, 14, "done"),  # tbnz w14, #0
+        0xD280002E,  # mov x14, #1
+        0x9ACB21CE,  # lsl x14, x14, x11
+        0xAA0E01AD,  # orr x13, x13, x14
+        0xF900018D,  # str x13, [x12]
+        Load(9, targets.mailbox),
+        0xB940112A,  # ldr w10, [x9, #16]
+        0x1100054A,  # add w10, w10, #1
+        0xB900112A,  # str w10, [x9, #16]
+        0xAA1303E0,  # mov x0, x19
+        Load(16, targets.tlb_flush),
+        _BLR_X16,
+        _b("again"),
+        "done",
+        0xF94023F9,  # ldr x25, [sp, #64]
+        0xA94363F7,  # ldp x23, x24, [sp, #48]
+        0xA9425BF5,  # ldp x21, x22, [sp, #32]
+        0xA94153F3,  # ldp x19, x20, [sp, #16]
+        0xA8C57BFD,  # ldp x29, x30, [sp], #80
         _RET,
     )
 

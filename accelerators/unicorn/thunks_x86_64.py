@@ -1,4 +1,4 @@
-"""The functions of `thunks` for x86-64 hosts (System V ABI). Arguments: RDI, RSI, RDX, RCX, R8."""
+"""The functions of `thunks` for x86-64 hosts (System V ABI). Arguments: RDI, RSI, RDX, RCX, R8, R9, stack."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .thunks import Targets
 
-Jump = tuple[int, str]
-"""A short jump's opcode, and the label that it goes to."""
+Jump = tuple[bytes, str]
+"""A near jump's opcode, and the label that it goes to."""
 
-_JMP, _JB, _JE, _JNE, _JBE = 0xEB, 0x72, 0x74, 0x75, 0x76
+_JMP, _JB, _JE, _JNE, _JBE = b"\xe9", b"\x0f\x82", b"\x0f\x84", b"\x0f\x85", b"\x0f\x86"
+_JC = _JB
 
 
 def assemble(targets: Targets) -> tuple[bytes, ...]:
@@ -21,6 +22,7 @@ def assemble(targets: Targets) -> tuple[bytes, ...]:
         _invalid(targets),
         _enter(targets),
         _debug(targets),
+        _fill(targets),
         _port(targets, targets.port_read),
         _port(targets, targets.port_write),
     )
@@ -34,14 +36,14 @@ def _join(*parts: bytes | Jump | str) -> bytes:
         if isinstance(part, str):
             places[part] = at
         else:
-            at += len(part)  # a jump is two bytes, and a pair
+            at += len(part) if isinstance(part, bytes) else len(part[0]) + 4
     code = b""
     for part in parts:
         if isinstance(part, bytes):
             code += part
         elif isinstance(part, tuple):
             opcode, label = part
-            code += struct.pack("<Bb", opcode, places[label] - len(code) - 2)
+            code += opcode + struct.pack("<i", places[label] - len(code) - len(opcode) - 4)
     return code
 
 
@@ -114,6 +116,49 @@ def _debug(targets: Targets) -> bytes:
         _mov_rax(targets.mailbox) + b"\xc7\x40\x0c\x01\x00\x00\x00",  # mov dword [rax + 12], 1
         _mov_rax(targets.stop_request) + b"\xc6\x00\x01",  # mov byte [rax], 1
         b"\x48\x83\xc4\x08\xc3",  # add rsp, 8; ret
+    )
+
+
+def _fill(targets: Targets) -> bytes:
+    return _join(
+        b"\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57",  # push rbx, rbp, r12, r13, r14, r15
+        b"\x48\x89\xfb\x49\x89\xf4\x41\x89\xcd",  # mov rbx, rdi; mov r12, rsi; mov r13d, ecx
+        b"\x45\x89\xc6\x41\x89\xd7\x44\x89\xcd",  # mov r14d, r8d; mov r15d, edx; mov ebp, r9d
+        "again",
+        b"\xff\x74\x24\x38",  # push qword [rsp + 38h]: the seventh argument
+        b"\x48\x89\xdf\x4c\x89\xe6\x44\x89\xfa",  # mov rdi, rbx; mov rsi, r12; mov edx, r15d
+        b"\x44\x89\xe9\x45\x89\xf0\x41\x89\xe9",  # mov ecx, r13d; mov r8d, r14d; mov r9d, ebp
+        _mov_rax(targets.tlb_fill) + b"\xff\xd0\x48\x83\xc4\x08",  # call rax; add rsp, 8
+        b"\x84\xc0",  # test al, al
+        (_JE, "done"),
+        b"\x48\xba" + struct.pack("<Q", targets.tlb_tables),  # mov rdx, ...
+        b"\x44\x89\xf1\x48\xc1\xe1\x04\x48\x01\xca",  # mov ecx, r14d; shl rcx, 4; add rdx, rcx
+        b"\x4c\x89\xe1\x48\xc1\xe9\x06\x48\x23\x0a",  # mov rcx, r12; shr rcx, 6; and rcx, [rdx]
+        b"\x48\x03\x4a\x08",  # add rcx, [rdx + 8]: the entry
+        b"\x48\x8b\x51\x18\x48\xc1\xea\x0c",  # mov rdx, [rcx + 24]; shr rdx, 12: the page
+        b"\x48\xbe" + struct.pack("<Q", targets.code_pages),  # mov rsi, ...
+        b"\x41\x83\xfd\x02",  # cmp r13d, 2: a fetch
+        (_JE, "fetch"),
+        b"\x48\x0f\xa3\x16",  # bt [rsi], rdx
+        (_JC, "code"),
+        b"\x48\xc7\x41\x10\xff\xff\xff\xff",  # mov qword [rcx + 16], -1: no fetches
+        (_JMP, "done"),
+        "code",
+        b"\x48\x83\x79\x10\xff",  # cmp qword [rcx + 16], -1
+        (_JNE, "done"),
+        b"\x4c\x89\xe2\x48\x81\xe2\x00\xf0\xff\xff",  # mov rdx, r12; and rdx, ~0fffh
+        b"\x48\x81\xca\x00\x08\x00\x00",  # or rdx, 800h: something that no fetch matches
+        b"\x48\x89\x51\x10",  # mov [rcx + 16], rdx
+        (_JMP, "done"),
+        "fetch",
+        b"\x48\x0f\xab\x16",  # bts [rsi], rdx
+        (_JC, "done"),
+        _mov_rax(targets.mailbox) + b"\xff\x40\x10",  # inc dword [rax + 16]
+        b"\x48\x83\xec\x08\x48\x89\xdf",  # sub rsp, 8; mov rdi, rbx
+        _mov_rax(targets.tlb_flush) + b"\xff\xd0\x48\x83\xc4\x08",  # call rax; add rsp, 8
+        (_JMP, "again"),
+        "done",
+        b"\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3",  # pop r15, r14, r13, r12, rbp, rbx; ret
     )
 
 

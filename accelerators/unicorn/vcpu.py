@@ -187,6 +187,8 @@ class UnicornVcpu(Vcpu):
             return ExitReason.SHUTDOWN
         if self._behind:
             self._catch_up()
+        if self._engine.is_crowded:
+            self._engine.forget_all_code()
         if self._halted:
             if not self.wakes():
                 return ExitReason.HALTED

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RealizeError
 from ..interrupts import Wire
+from ..machine import RunState
 from ..memory.regions import Container
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class PciBus:
         self.ports = ports
         self.wires = [Wire(f"PIRQ{letter}#") for letter in "ABCD"]
         self.on_hotplug: list[Callable[[PciDevice, bool], None]] = []
-        """Called with each device that came (True) or wants to go (False) while the machine runs."""
+        """Called with each device that came (True) or went (False) while the machine runs."""
         self._first_slot = first_slot
         self._functions: dict[tuple[int, int], PciDevice] = {}
 
@@ -53,15 +54,17 @@ class PciBus:
             raise RealizeError(f"{device.id}: {self.name} slot {slot:02x}.{function} is taken by {other.id}")
         device.slot, device.function = slot, function
         self._functions[slot, function] = device
-        if device.INTERRUPT_PIN.value:
-            device.interrupt.pin = self.wires[self.pirq(slot, device.INTERRUPT_PIN.value - 1)].pin()
+        if device.PCI_INTERRUPT_PIN.value:
+            device.interrupt.pin = self.wires[self.pirq(slot, device.PCI_INTERRUPT_PIN.value - 1)].pin()
         self._mark_multifunction(slot)
+        self._tell(device, True)
 
     def unplug(self, device: PciDevice) -> None:
         """Takes `device` out, if it is here."""
         if device in self._functions.values():
             del self._functions[device.slot, device.function]
             self._mark_multifunction(device.slot)
+            self._tell(device, False)
 
     def pirq(self, slot: int, pin: int) -> int:
         """Which of PIRQA# to PIRQD# (0 to 3) pin INTA# to INTD# (0 to 3) of `slot` is wired to."""
@@ -86,6 +89,11 @@ class PciBus:
             except Exception as error:  # the fault is this device's, not the host bridge's
                 device.machine.device_failed(device, f"configuration write at {offset:#x}", error)
 
+    def _tell(self, device: PciDevice, came: bool) -> None:
+        if device.machine.state is not RunState.PRELAUNCH:
+            for notify in self.on_hotplug:
+                notify(device, came)
+
     def _free_slot(self, device: PciDevice) -> int:
         taken = {slot for slot, _ in self._functions}
         for slot in range(self._first_slot, SLOTS):
@@ -98,4 +106,4 @@ class PciBus:
         for function in functions:
             device = self._functions[slot, function]
             several = len(functions) > 1 or device.multifunction
-            device.HEADER_TYPE.value = device.HEADER_TYPE.value & ~MULTIFUNCTION | (MULTIFUNCTION if several else 0)
+            device.PCI_HEADER_TYPE.value = device.PCI_HEADER_TYPE.value & ~MULTIFUNCTION | (MULTIFUNCTION if several else 0)

@@ -51,7 +51,7 @@ class PciInterrupt:
         level = bool(level)
         rising = level and not self._level
         self._level = level
-        self._device.STATUS.INTERRUPT = level
+        self._device.PCI_STATUS.INTERRUPT = level
         if rising and self._device.msi_enabled:
             self._device.send_msi()
         self.update()
@@ -65,7 +65,7 @@ class PciInterrupt:
         """The pin follows: it is quiet under MSI, and under INTX_DISABLE."""
         device = self._device
         if self.pin is not None:
-            self.pin.set(self._level and not device.msi_enabled and not device.COMMAND.INTX_DISABLE)
+            self.pin.set(self._level and not device.msi_enabled and not device.PCI_COMMAND.INTX_DISABLE)
 
 
 class PciDevice(Device):
@@ -84,20 +84,20 @@ class PciDevice(Device):
     addr: PciAddress | None = Property(None, doc='Slot and function, such as "03.0"; by default the first free slot.')
 
     config = CONFIG
-    VENDOR_ID = CONFIG.register(0x00, 2, reset=None, access=RO, doc="Who made it.")
-    DEVICE_ID = CONFIG.register(0x02, 2, reset=None, access=RO, doc="What it is.")
-    COMMAND = CONFIG.register(0x04, 2, fields=COMMAND_FIELDS, doc="What it may do on the bus.")
-    STATUS = CONFIG.register(0x06, 2, fields=STATUS_FIELDS, doc="What it can, and what went wrong.")
-    REVISION_ID = CONFIG.register(0x08, 1, reset=None, access=RO, doc="Its revision.")
-    CLASS_CODE = CONFIG.register(0x09, 3, reset=None, access=RO, doc="Interface, subclass, base class.")
-    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, doc="In double words; kept for the guest.")
-    LATENCY_TIMER = CONFIG.register(0x0D, 1, doc="In bus clocks; kept for the guest.")
-    HEADER_TYPE = CONFIG.register(0x0E, 1, reset=None, access=RO, doc="Layout 0; bit 7: the slot has more functions.")
-    SUBSYSTEM_VENDOR_ID = CONFIG.register(0x2C, 2, reset=None, access=RO, doc="Who made the board.")
-    SUBSYSTEM_ID = CONFIG.register(0x2E, 2, reset=None, access=RO, doc="Which board it is.")
-    CAPABILITIES_POINTER = CONFIG.register(0x34, 1, reset=None, access=RO, doc="Where the first capability is.")
-    INTERRUPT_LINE = CONFIG.register(0x3C, 1, doc="The line that firmware routed the pin to; kept for the guest.")
-    INTERRUPT_PIN = CONFIG.register(0x3D, 1, reset=None, access=RO, doc="1 to 4: INTA# to INTD#; 0: none.")
+    PCI_VENDOR_ID = CONFIG.register(0x00, 2, reset=None, access=RO, doc="Who made it.")
+    PCI_DEVICE_ID = CONFIG.register(0x02, 2, reset=None, access=RO, doc="What it is.")
+    PCI_COMMAND = CONFIG.register(0x04, 2, fields=COMMAND_FIELDS, doc="What it may do on the bus.")
+    PCI_STATUS = CONFIG.register(0x06, 2, fields=STATUS_FIELDS, doc="What it can, and what went wrong.")
+    PCI_REVISION_ID = CONFIG.register(0x08, 1, reset=None, access=RO, doc="Its revision.")
+    PCI_CLASS_CODE = CONFIG.register(0x09, 3, reset=None, access=RO, doc="Interface, subclass, base class.")
+    PCI_CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, doc="In double words; kept for the guest.")
+    PCI_LATENCY_TIMER = CONFIG.register(0x0D, 1, doc="In bus clocks; kept for the guest.")
+    PCI_HEADER_TYPE = CONFIG.register(0x0E, 1, reset=None, access=RO, doc="Layout 0; bit 7: the slot has more functions.")
+    PCI_SUBSYSTEM_VENDOR_ID = CONFIG.register(0x2C, 2, reset=None, access=RO, doc="Who made the board.")
+    PCI_SUBSYSTEM_ID = CONFIG.register(0x2E, 2, reset=None, access=RO, doc="Which board it is.")
+    PCI_CAPABILITIES_POINTER = CONFIG.register(0x34, 1, reset=None, access=RO, doc="Where the first capability is.")
+    PCI_INTERRUPT_LINE = CONFIG.register(0x3C, 1, doc="The line that firmware routed the pin to; kept for the guest.")
+    PCI_INTERRUPT_PIN = CONFIG.register(0x3D, 1, reset=None, access=RO, doc="1 to 4: INTA# to INTD#; 0: none.")
 
     slot: int
     function: int
@@ -111,8 +111,8 @@ class PciDevice(Device):
                 made[name] = spec
         if isinstance(vars(cls).get("msi"), Msi):
             made |= vars(cls)["msi"].registers(following=0)
-        if "COMMAND" in vars(cls) and not cls.COMMAND.after_write:
-            cls.COMMAND.after_write = "_command_written"
+        if "PCI_COMMAND" in vars(cls) and not cls.PCI_COMMAND.after_write:
+            cls.PCI_COMMAND.after_write = "_command_written"
         for name, spec in made.items():
             setattr(cls, name, spec)
             spec.__set_name__(cls, name)
@@ -124,13 +124,13 @@ class PciDevice(Device):
         self._placed: dict[str, int] = {}
         self.dma.enabled = False
         ids = self.ids
-        self.VENDOR_ID.value, self.DEVICE_ID.value = ids.vendor, ids.device
-        self.REVISION_ID.value, self.CLASS_CODE.value = ids.revision, ids.class_code
-        self.SUBSYSTEM_VENDOR_ID.value, self.SUBSYSTEM_ID.value = ids.subsystem_vendor, ids.subsystem
+        self.PCI_VENDOR_ID.value, self.PCI_DEVICE_ID.value = ids.vendor, ids.device
+        self.PCI_REVISION_ID.value, self.PCI_CLASS_CODE.value = ids.revision, ids.class_code
+        self.PCI_SUBSYSTEM_VENDOR_ID.value, self.PCI_SUBSYSTEM_ID.value = ids.subsystem_vendor, ids.subsystem
         if self.interrupt_pin:
-            self.INTERRUPT_PIN.value = "ABCD".index(self.interrupt_pin[-1]) + 1
+            self.PCI_INTERRUPT_PIN.value = "ABCD".index(self.interrupt_pin[-1]) + 1
         if self.msi:
-            self.CAPABILITIES_POINTER.value, self.STATUS.CAPABILITIES = self.msi.offset, 1
+            self.PCI_CAPABILITIES_POINTER.value, self.PCI_STATUS.CAPABILITIES = self.msi.offset, 1
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class PciDevice(Device):
 
     def unrealize(self) -> None:
         """Leaves the bus."""
-        self.COMMAND.value = 0
+        self.PCI_COMMAND.value = 0
         self._update_decoding()
         self.interrupt.set(False)
         self.bus.unplug(self)
@@ -150,13 +150,13 @@ class PciDevice(Device):
         """The bus's RST#: decoding, mastering and interrupts are off."""
         self.interrupt.set(False)
         super().reset()
-        self.STATUS.CAPABILITIES = self.msi is not None
+        self.PCI_STATUS.CAPABILITIES = self.msi is not None
         self._update_decoding()
 
     def loaded(self) -> None:
         """BARs and interrupt follow the restored registers."""
         self._update_decoding()
-        self.interrupt.restore(bool(self.STATUS.INTERRUPT))
+        self.interrupt.restore(bool(self.PCI_STATUS.INTERRUPT))
 
     # --- configuration -------------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class PciDevice(Device):
         """A configuration write."""
         self.config.write(offset, size, value)
 
-    @COMMAND.written
+    @PCI_COMMAND.written
     def _command_written(self, value: int) -> None:
         self._update_decoding()
         self.interrupt.update()
@@ -187,8 +187,8 @@ class PciDevice(Device):
         """Where the guest placed `bar`, or None while it doesn't decode."""
         value = self._register_at(bar.config_offset).value
         if bar.kind is BarKind.IO:
-            return value & ~3 if self.COMMAND.IO else None
-        if not self.COMMAND.MEMORY or (bar.config_offset == ROM_BAR and not value & 1):
+            return value & ~3 if self.PCI_COMMAND.IO else None
+        if not self.PCI_COMMAND.MEMORY or (bar.config_offset == ROM_BAR and not value & 1):
             return None
         base = value & ~(0x7FF if bar.config_offset == ROM_BAR else 0xF)
         if bar.kind is BarKind.MEMORY_64:
@@ -206,7 +206,7 @@ class PciDevice(Device):
         return register
 
     def _update_decoding(self) -> None:
-        self.dma.enabled = bool(self.COMMAND.MASTER)
+        self.dma.enabled = bool(self.PCI_COMMAND.MASTER)
         for bar in self.bars():
             container = self.bus.ports if bar.kind is BarKind.IO else self.bus.memory
             address = self.bar_address(bar)

@@ -124,9 +124,9 @@ def no_dma_without_mastering(stage: Stage) -> None:
     stage.bench.machine.hooks.register(watch, "watch")
     stage.storm(STORM)
     stage.bench.config_write(device, 0x04, 2, 0x3)
-    assert device.dma.enabled == bool(device.COMMAND.MASTER)
+    assert device.dma.enabled == bool(device.PCI_COMMAND.MASTER)
     watch.accesses = 0
-    stage.storm(0 if device.COMMAND.MASTER else STORM, configuration=False)
+    stage.storm(0 if device.PCI_COMMAND.MASTER else STORM, configuration=False)
     assert not watch.accesses, "memory was accessed without bus mastering"
 
 

@@ -57,17 +57,17 @@ class I440fx(PciDevice):
     )
     CONFDATA = ports.window(4, 4, doc="Configuration data: the register that CONFADD names.")
 
-    COMMAND = CONFIG.register(
+    PCI_COMMAND = CONFIG.register(
         0x04,
         2,
         reset=0x0006,
         fields=COMMAND_FIELDS
         | {"IO": bit(0, RO), "MASTER": bit(2, RO), "PARITY_RESPONSE": bit(6, RO), "INTX_DISABLE": bit(10, RO)},
     )
-    STATUS = CONFIG.register(0x06, 2, reset=0x0280, fields=STATUS_FIELDS)
-    LATENCY_TIMER = CONFIG.register(0x0D, 1, fields={"COUNT": bits(3, 7)}, doc="MLT: master latency timer.")
-    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, access=RO)
-    INTERRUPT_LINE = CONFIG.register(0x3C, 1, access=RO)
+    PCI_STATUS = CONFIG.register(0x06, 2, reset=0x0280, fields=STATUS_FIELDS)
+    PCI_LATENCY_TIMER = CONFIG.register(0x0D, 1, fields={"COUNT": bits(3, 7)}, doc="MLT: master latency timer.")
+    PCI_CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, access=RO)
+    PCI_INTERRUPT_LINE = CONFIG.register(0x3C, 1, access=RO)
 
     PMCCFG = CONFIG.register(
         0x50,

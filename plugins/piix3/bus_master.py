@@ -85,7 +85,7 @@ class BusMaster(Component):
                 self._move(min(abs(wanted), self.left), wanted > 0)
             except GuestMemoryError as error:
                 self.guest_error(f"bus master stopped: {error}")
-                self._function.STATUS.RECEIVED_MASTER_ABORT = 1
+                self._function.PCI_STATUS.RECEIVED_MASTER_ABORT = 1
                 self.BMISX.ERROR = 1
                 self.BMISX.BMIDEA = 0
                 return

@@ -33,7 +33,7 @@ class Piix3(PciDevice):
     hotpluggable: ClassVar[bool] = False
     multifunction: ClassVar[bool] = True
 
-    COMMAND = CONFIG.register(
+    PCI_COMMAND = CONFIG.register(
         0x04,
         2,
         reset=0x0007,
@@ -46,10 +46,10 @@ class Piix3(PciDevice):
             "INTX_DISABLE": bit(10, RO, doc="Not there."),
         },
     )
-    STATUS = CONFIG.register(0x06, 2, reset=0x0200, fields=STATUS_FIELDS)
-    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, access=RO)
-    LATENCY_TIMER = CONFIG.register(0x0D, 1, access=RO)
-    INTERRUPT_LINE = CONFIG.register(0x3C, 1, access=RO)
+    PCI_STATUS = CONFIG.register(0x06, 2, reset=0x0200, fields=STATUS_FIELDS)
+    PCI_CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, access=RO)
+    PCI_LATENCY_TIMER = CONFIG.register(0x0D, 1, access=RO)
+    PCI_INTERRUPT_LINE = CONFIG.register(0x3C, 1, access=RO)
 
     IORT = CONFIG.register(0x4C, 1, reset=0x4D, doc="ISA I/O recovery timer.")
     XBCS = CONFIG.register(

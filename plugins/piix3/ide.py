@@ -31,7 +31,7 @@ class Piix3Ide(PciDevice):
     ids: ClassVar[PciIds] = PciIds(0x8086, 0x7010, class_code=0x010180)
     hotpluggable: ClassVar[bool] = False
 
-    COMMAND = CONFIG.register(
+    PCI_COMMAND = CONFIG.register(
         0x04,
         2,
         fields={
@@ -41,10 +41,10 @@ class Piix3Ide(PciDevice):
             "INTX_DISABLE": bit(10, RO),
         },
     )
-    STATUS = CONFIG.register(0x06, 2, reset=0x0280, fields=STATUS_FIELDS)
-    CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, access=RO)
-    LATENCY_TIMER = CONFIG.register(0x0D, 1, fields={"COUNT": bits(4, 7)}, doc="MLT: master latency timer.")
-    INTERRUPT_LINE = CONFIG.register(0x3C, 1, access=RO)
+    PCI_STATUS = CONFIG.register(0x06, 2, reset=0x0280, fields=STATUS_FIELDS)
+    PCI_CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, access=RO)
+    PCI_LATENCY_TIMER = CONFIG.register(0x0D, 1, fields={"COUNT": bits(4, 7)}, doc="MLT: master latency timer.")
+    PCI_INTERRUPT_LINE = CONFIG.register(0x3C, 1, access=RO)
     IDETIM0 = CONFIG.register(0x40, 2, fields=TIMING, doc="Primary channel's timing and decoding.")
     IDETIM1 = CONFIG.register(0x42, 2, fields=TIMING, doc="Secondary channel's.")
     SIDETIM = CONFIG.register(0x44, 1, doc="Timing of the two devices 1.")
@@ -79,7 +79,7 @@ class Piix3Ide(PciDevice):
         for channel in self.channels:
             channel.restore()
 
-    @COMMAND.written
+    @PCI_COMMAND.written
     def _command_written(self, value: int) -> None:
         self._update_decoding()
 
@@ -92,7 +92,7 @@ class Piix3Ide(PciDevice):
         super()._update_decoding()
         with self.machine.ports.transaction():
             for channel, timing in zip(self.channels, (self.IDETIM0, self.IDETIM1), strict=True):
-                decoded = bool(self.COMMAND.IO and timing.DECODE)
+                decoded = bool(self.PCI_COMMAND.IO and timing.DECODE)
                 for region in (channel.data, channel.command_block, channel.control_block):
                     region.enabled = decoded
 

@@ -200,6 +200,25 @@ def test_an_access_over_a_windows_end_is_split_there(plain: Bench, chip: Chip) -
     assert chip.calls == [("table", 0x1E, 2)]
 
 
+def test_a_register_within_a_window_answers_before_it(plain: Bench) -> None:
+    class Table(Device):
+        ports = PortBank(0x40)
+        MIDDLE = ports.register(0x10, 2, reset=0xBEEF)
+        table = ports.window(0, 0x40)
+
+        def realize(self) -> None:
+            self.claim_ports(self.ports, BASE)
+
+        @table.read
+        def table_read(self, offset: int, size: int) -> int:
+            return offset
+
+    table = plain.plug(Table)
+    assert [plain.read_port(BASE + offset, 2) for offset in (0x0E, 0x10, 0x12)] == [0x0E, 0xBEEF, 0x12]
+    plain.write_port(BASE + 0x10, 1, 2)
+    assert table.MIDDLE.value == 1
+
+
 def test_a_window_may_be_without_a_writer(plain: Bench) -> None:
     class Rom(Device):
         memory = MmioBank(0x20)

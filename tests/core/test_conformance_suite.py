@@ -92,7 +92,7 @@ class Card(PciDevice):
 
     @ADDRESS.written
     def address_written(self, value: int) -> None:
-        if self.COMMAND.MASTER:
+        if self.PCI_COMMAND.MASTER:
             self.dma.read(value & 0xFFFF, 4)
             self.interrupt.set(value & 1)
 
@@ -250,6 +250,7 @@ def test_a_bus_that_a_device_needs_comes_with_the_device_that_makes_it() -> None
 
     stage = Stage(Rider)
     assert type(stage.bench.machine.devices["provider"]) is provider
+    assert isinstance(stage.device, Rider)
     assert stage.device.bus is stage.bench.machine.buses[name]
 
 

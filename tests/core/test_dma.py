@@ -186,13 +186,12 @@ class Master(PciDevice):
 
 def test_a_pci_device_masters_the_bus_only_when_allowed(bench: Bench) -> None:
     master = bench.plug(Master, "master")
-    for use in (
-        lambda: master.dma.read(0, 4),
-        lambda: master.dma.write(0, b"data"),
-        lambda: master.dma.map(0, 4).__enter__(),
-    ):
-        with pytest.raises(GuestMemoryError):
-            use()
+    with pytest.raises(GuestMemoryError):
+        master.dma.read(0, 4)
+    with pytest.raises(GuestMemoryError):
+        master.dma.write(0, b"data")
+    with pytest.raises(GuestMemoryError), master.dma.map(0, 4):
+        raise AssertionError
     what = ("read", "write", "map")
     assert bench.guest_errors == [f"master: DMA {done}: bus mastering is off at 0x0" for done in what]
     assert bench.read_memory(0, 4) == bytes(4)

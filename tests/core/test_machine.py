@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 from southbridge import (
@@ -40,10 +41,11 @@ from tests.core.fake_pc import (
 
 def test_a_machine_lives_from_reset_to_stop() -> None:
     pc = Pc(exits)
-    assert pc.machine.state is RunState.PRELAUNCH
+    states = [pc.machine.state]
     assert pc.run() == Outcome(ShutdownReason.GUEST_SHUTDOWN, 0)
     assert pc.events == ["reset", "resumed", ("stopped", ShutdownReason.GUEST_SHUTDOWN)]
-    assert pc.machine.state is RunState.SHUTDOWN
+    states.append(pc.machine.state)
+    assert states == [RunState.PRELAUNCH, RunState.SHUTDOWN]
     assert pc.recorder.thread == threading.get_ident()
     assert pc.vcpu.closed
     assert not pc.machine.clock.running
@@ -107,11 +109,15 @@ def test_requests_after_the_end_are_nothing() -> None:
 
 
 def test_machines_in_one_process_do_not_touch_each_other() -> None:
+    def reset_thrice(pc: Pc) -> None:
+        if pc.call.resets < 3:
+            pc.machine.request_reset(ResetReason.HOST)
+        else:
+            pc.vcpu.kick()
+
     pcs = [Pc(calls(0, 0)) for _ in range(3)]
     for pc in pcs:
-        pc.call.functions.append(
-            lambda pc=pc: pc.machine.request_reset(ResetReason.HOST) if pc.call.resets < 3 else pc.vcpu.kick()
-        )
+        pc.call.functions.append(partial(reset_thrice, pc))
     threads = [threading.Thread(target=pc.run) for pc in pcs]
     for thread in threads:
         thread.start()
@@ -128,9 +134,12 @@ def test_requests_from_all_threads_run_on_the_main_loops_in_order() -> None:
     pc = Pc(spins)
     served: list[tuple[int, int, int]] = []
 
+    def serve(thread: int, number: int) -> None:
+        served.append((thread, number, threading.get_ident()))
+
     def ask(thread: int) -> None:
         for number in range(50):
-            pc.machine.post(lambda thread=thread, number=number: served.append((thread, number, threading.get_ident())))
+            pc.machine.post(partial(serve, thread, number))
 
     def start() -> None:
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
@@ -207,6 +216,22 @@ def test_back_ends_start_with_the_machine_and_are_closed_with_it() -> None:
     assert chars.events == ["start"]
     pc.machine.close()
     assert chars.events == ["start", "close"]
+
+
+def test_what_was_handed_over_for_writing_is_written_before_images_are_closed() -> None:
+    pc = Pc(exits)
+    order: list[str] = []
+    pc.run()
+
+    class Image:
+        def close(self) -> None:
+            order.append("closed")
+
+    pc.machine.backends["blockdevs"]["disk0"] = Image()
+    for number in range(3):
+        pc.machine.executor.submit(partial(order.append, f"written {number}"))
+    pc.machine.close()
+    assert order == ["written 0", "written 1", "written 2", "closed"]
 
 
 class Mapper(FakeAccelerator):

@@ -8,7 +8,18 @@ import pytest
 from southbridge import AcceleratorFailure, ResetReason, RunState, ShutdownReason, SouthbridgeError, vcpus
 
 from tests.core.fake_cpu import HLT, SHUTDOWN, SPIN, FakeVcpu
-from tests.core.fake_pc import CALL, EXIT, Pc, Steps, Timekeeper, halts, other_thread, spins, wait_until_halted
+from tests.core.fake_pc import (
+    CALL,
+    EXIT,
+    WATCHDOG_S,
+    Pc,
+    Steps,
+    Timekeeper,
+    halts,
+    other_thread,
+    spins,
+    wait_until_halted,
+)
 
 
 @pytest.mark.parametrize("delay", [0, 1, 2_000_000])
@@ -105,8 +116,11 @@ def test_a_cpu_that_does_not_leave_the_guest_is_an_error(monkeypatch: pytest.Mon
         leave.wait()
         yield SPIN
 
+    def wait_until_inside() -> None:
+        assert entered.wait(WATCHDOG_S), "the guest doesn't run"
+
     pc = Pc(guest)
-    pc.machine.post(lambda: None if entered.wait(WATCHDOG_S) else pytest.fail("the guest doesn't run"))
+    pc.machine.post(wait_until_inside)
     pc.machine.request_pause()
     try:
         with pytest.raises(SouthbridgeError, match="vCPU 0 didn't"):

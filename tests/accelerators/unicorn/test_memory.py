@@ -402,6 +402,88 @@ def test_self_modifying_code(machine: FakeMachine) -> None:
     assert machine.word(0x3000) == 255 * 128
 
 
+@pytest.mark.parametrize("no_execute", [False, True])
+def test_code_changed_through_another_address(machine: FakeMachine, no_execute: bool) -> None:
+    """With paging: code runs at one linear address and is written at another, many times, also beside what just ran."""
+    machine.code(
+        """
+            mov ecx, 200
+        again:
+            mov [0x3fffe01], cl             ; the operand of MOV
+            call 0x7ffe00
+            add [0x3000], eax
+            mov byte [0x3fffe10], 0         ; somewhere else in that page
+            call 0x7ffe00
+            add [0x3004], eax
+            mov dl, cl
+            not dl
+            mov [0x3fffe01], dl
+            call 0x7ffe00
+            add [0x3008], eax
+            dec ecx
+            jnz again
+            out 0xf4, al
+            hlt
+        """,
+        bits=64,
+    )
+    machine.code("mov eax, 0\n ret", 0x7FFE00, 64)
+    state = long_mode(machine)
+    # The last page of the 2 MiB page at 3e00000h is the last one of memory.
+    machine.write(0xB000 + 8 * 31, (0x60_0083 | no_execute << 63).to_bytes(8, "little"))
+    machine.start(state)
+    machine.run()
+    total = sum(range(1, 201))
+    assert (machine.word(0x3000), machine.word(0x3004)) == (total, total)
+    assert machine.word(0x3008) == sum(255 - n for n in range(1, 201))
+
+
+def test_memory_changed_behind_the_cpus_back(machine: FakeMachine) -> None:
+    """Another accelerator ran meanwhile: what is loaded starts without old translations."""
+    machine.code("mov dword [0x3000], 1\n out 0xf4, al\n hlt")
+    machine.start(real_mode())
+    machine.run()
+    machine.code("mov dword [0x3000], 2\n out 0xf4, al\n hlt")
+    machine.start(real_mode())
+    machine.run()
+    assert machine.word(0x3000) == 2
+
+
+def test_many_code_pages(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that held code once are forgotten in the end; code that changes is noticed before and after."""
+    monkeypatch.setattr("southbridge.accelerators.unicorn.engine.CODE_PAGES", 64)
+    machine.add_port(0x80, write=lambda value: machine.vcpu.kick())
+    machine.code(
+        """
+            mov ebx, 3
+        rounds:
+            mov edi, 0x100000
+            mov ecx, 500
+        pages:
+            mov dword [edi], 0x00300005
+            mov byte [edi], 0x05
+            mov [edi + 1], ebx              ; ADD EAX, EBX's value
+            mov byte [edi + 5], 0xc3
+            call edi
+            add edi, 0x1000
+            loop pages
+            out 0x80, al
+            dec ebx
+            jnz rounds
+            mov [0x3000], eax
+            out 0xf4, al
+            jmp $
+        """,
+        bits=32,
+    )
+    state = protected_mode(machine)
+    state.registers[0] = 0
+    machine.start(state)
+    machine.run()
+    assert machine.word(0x3000) == 500 * (3 + 2 + 1)
+    assert machine.vcpu._engine.mailbox.code_pages < 600
+
+
 CALL = """
     mov ecx, 100
 again:

@@ -174,11 +174,13 @@ SWAPS = 200
 
 
 def run_swapping(machine: FakeMachine, work: Callable[[], None] = lambda: None) -> None:
-    """Runs the program, putting it into a fresh CPU two hundred times. `work` is called now and then besides."""
+    """Runs the program, putting it into a fresh CPU whenever it writes to port 80h, and at other moments besides.
+    `work` is called again and again on another thread.
+    """
     swaps = [0]
 
     def swap(reason: ExitReason) -> None:
-        if not machine.done and swaps[0] < SWAPS:
+        if not machine.done:
             saved = machine.vcpu.save()
             machine.new_vcpu().load(saved)
             swaps[0] += 1
@@ -190,10 +192,13 @@ def run_swapping(machine: FakeMachine, work: Callable[[], None] = lambda: None) 
         time.sleep(0)
 
     machine.run_with(disturb, swap)
-    assert swaps[0] == SWAPS
+    assert swaps[0] >= SWAPS
 
 
-MIX = """
+MIX = f"""
+    mov dword [0x3804], {SWAPS}
+part:
+    mov ecx, 5000
 again:
     inc eax
     xor ebx, eax
@@ -208,6 +213,9 @@ again:
     add esi, [0x3800]
     dec ecx
     jnz again
+    out 0x80, al
+    dec dword [0x3804]
+    jnz part
     mov [0x3000], ebx
     mov [0x3004], esi
     out 0xf4, al
@@ -219,7 +227,8 @@ again:
 def test_swaps_under_integer_code(machine: FakeMachine, mode: str) -> None:
     """The result is that of an undisturbed run."""
     state = MODES[mode](machine)
-    state.registers[1], state.registers[4] = 5_000_000, 0x800
+    state.registers[4] = 0x800
+    machine.add_port(0x80, write=lambda value: machine.vcpu.kick())
     state.rflags |= 0x3000
     machine.code(MIX, state.cs.base + state.rip, 16 if mode in ("real", "v86") else 32)
     results = []
@@ -234,7 +243,7 @@ def test_swaps_under_integer_code(machine: FakeMachine, mode: str) -> None:
 
 def test_swaps_under_floating_point(machine: FakeMachine) -> None:
     """x87 with several registers in use, and SSE, in 64-bit mode."""
-    rounds = 1_000_000
+    machine.add_port(0x80, write=lambda value: machine.vcpu.kick())
     machine.code(
         f"""
             fldz
@@ -242,13 +251,18 @@ def test_swaps_under_floating_point(machine: FakeMachine) -> None:
             fld1
             mov eax, 1
             cvtsi2sd xmm1, eax
-            mov ecx, {rounds}
+            mov ebx, {SWAPS}
+        part:
+            mov ecx, 1000
         again:
             fadd st2, st0
             addsd xmm0, xmm1
             movapd xmm15, xmm0
             dec ecx
             jnz again
+            out 0x80, al
+            dec ebx
+            jnz part
             fstp st0
             fstp qword [0x3018]
             fistp qword [0x3000]
@@ -263,7 +277,7 @@ def test_swaps_under_floating_point(machine: FakeMachine) -> None:
     )
     machine.start(long_mode(machine))
     run_swapping(machine)
-    assert (machine.word(0x3000, 8), machine.word(0x3008, 8)) == (rounds, rounds)
+    assert (machine.word(0x3000, 8), machine.word(0x3008, 8)) == (SWAPS * 1000, SWAPS * 1000)
     assert machine.word(0x3018, 8) == 0x400921FB54442D18  # pi
     assert machine.word(0x3010, 2) & 0x3800 == 0
     assert machine.word(0x3028, 2) == 0xFFFF  # all registers empty
@@ -289,7 +303,21 @@ def test_swaps_under_interrupts_and_page_faults(machine: FakeMachine) -> None:
         """,
         bits=64,
     )
-    machine.code("inc dword [0x3000]\n mov qword [0xb0f8], 0\n invlpg [0x3fffff8]\n o64 sysret", 0x2000, 64)
+    machine.add_port(0x80, write=lambda value: machine.vcpu.kick())
+    machine.code(
+        """
+            inc dword [0x3000]
+            mov qword [0xb0f8], 0
+            invlpg [0x3fffff8]
+            test bl, 0x3f
+            jnz back
+            out 0x80, al
+        back:
+            o64 sysret
+        """,
+        0x2000,
+        64,
+    )
     machine.code("inc dword [0x3004]\n add rsp, 8\n mov qword [0xb0f8], 0x600087\n iretq", 0x2100, 64)
     machine.code("inc dword [0x3008]\n iretq", 0x2200, 64)
     machine.write(0x7FFFF8, (0x1122334455667788).to_bytes(8, "little"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ CODE, STACK, DATA = 0x10000, 0x20000, 0x30000
 MAILBOX, STOP_REQUEST, ENV = DATA, DATA + 0x100, DATA + 0x200
 HFLAGS, EFLAGS, TR_FLAGS = ENV + 8, ENV + 16, ENV + 32
 CPU = DATA + 0x1000
+TLB, ENTRIES, CODE_PAGES = DATA + 0x400, DATA + 0x800, DATA + 0x8000
 FUNCTIONS = 0x40000
 RETURN = 0x50000
 
@@ -25,6 +25,10 @@ TARGETS = thunks.Targets(
     int_failed=FUNCTIONS + 0x10,
     exec_enter=FUNCTIONS + 0x20,
     debug_handler=FUNCTIONS + 0x30,
+    tlb_fill=FUNCTIONS + 0x90,
+    tlb_flush=FUNCTIONS + 0xA0,
+    tlb_tables=TLB,
+    code_pages=CODE_PAGES,
     env=ENV,
     tr_flags=TR_FLAGS,
     hflags=HFLAGS,
@@ -52,18 +56,25 @@ class Host:
         self.cpu.mem_write(FUNCTIONS, bytes.fromhex("c0035fd6") * 0x40)  # ret
         self.cpu.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + 0xFF)
         self.calls: list[tuple[str, list[int]]] = []
+        self.results: dict[str, int] = {}
         self.write(MAILBOX + 4, 0xFFFF_FFFF)
         self.write(TR_FLAGS, 0x8B00)
         self.write(TR_FLAGS - 4, 0x67)
 
     def _called(self, cpu: Any, address: int, size: int, data: Any) -> None:
-        self.calls.append((NAMES[address], [self.register(f"X{i}") for i in range(5)]))
-        for i in range(18):  # a function may leave anything in these
-            if NAMES[address].startswith(("check", "int", "do", "debug")):
-                cpu.reg_write(getattr(self.registers, f"UC_ARM64_REG_X{i}"), 0xDEAD0000 + i)
+        name = NAMES[address]
+        self.calls.append((name, [self.register(f"X{i}") for i in range(7 if name == "tlb_fill" else 5)]))
+        if name.startswith(("check", "int", "do", "debug", "tlb")):
+            for i in range(18):  # a function may leave anything in these
+                self.set_register(f"X{i}", 0xDEAD_0000 + i)
+        if name in self.results:
+            self.set_register("X0", self.results[name])
 
     def register(self, name: str) -> int:
         return int(self.cpu.reg_read(getattr(self.registers, f"UC_ARM64_REG_{name}")))
+
+    def set_register(self, name: str, value: int) -> None:
+        self.cpu.reg_write(getattr(self.registers, f"UC_ARM64_REG_{name}"), value)
 
     def write(self, address: int, value: int) -> None:
         self.cpu.mem_write(address, value.to_bytes(4, "little"))
@@ -77,11 +88,11 @@ class Host:
         assert len(code) <= 512
         self.cpu.mem_write(CODE, code)
         for i, value in enumerate(arguments):
-            self.cpu.reg_write(getattr(self.registers, f"UC_ARM64_REG_X{i}"), value)
-        self.cpu.reg_write(self.registers.UC_ARM64_REG_SP, STACK + 0x8000)
-        self.cpu.reg_write(self.registers.UC_ARM64_REG_X30, RETURN)
-        self.cpu.reg_write(self.registers.UC_ARM64_REG_X19, 0x1919)
-        self.cpu.reg_write(self.registers.UC_ARM64_REG_X29, 0x2929)
+            self.set_register(f"X{i}", value)
+        self.set_register("SP", STACK + 0x8000)
+        self.set_register("X30", RETURN)
+        self.set_register("X19", 0x1919)
+        self.set_register("X29", 0x2929)
         self.calls.clear()
         self.cpu.emu_start(CODE, RETURN, count=1000)
         assert self.register("PC") == RETURN
@@ -159,6 +170,48 @@ def test_debug(host: Host) -> None:
     assert host.cpu.mem_read(STOP_REQUEST, 1)[0] == 1
 
 
+LOAD, STORE, FETCH = 0, 1, 2
+MODE = 1
+ADDRESS, PADDR = 0x40003456, 0x12345000
+ENTRY = ENTRIES + (ADDRESS >> 12 & 7) * 64
+
+
+@pytest.mark.parametrize("access", [LOAD, STORE, FETCH])
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("executable", [False, True])
+def test_fill(host: Host, access: int, known: bool, executable: bool) -> None:
+    page = PADDR >> 12
+    byte = CODE_PAGES + page // 8
+    host.cpu.mem_write(byte, bytes([known << page % 8]))
+    host.cpu.mem_write(TLB + 16 * MODE, (7 * 64).to_bytes(8, "little") + ENTRIES.to_bytes(8, "little"))
+    host.results["tlb_fill"] = 0x101
+    code = ADDRESS & ~0xFFF if executable else -1
+    host.cpu.mem_write(ENTRY + 16, (code & (1 << 64) - 1).to_bytes(8, "little") + PADDR.to_bytes(8, "little"))
+    arguments = [CPU, ADDRESS, 4, access, MODE, 1, 0x7777]
+    expected = ["tlb_fill"]
+    if access == FETCH and not known:
+        expected += ["tlb_flush", "tlb_fill"]
+    assert host.call("fill", *arguments) == expected
+    assert [values for name, values in host.calls if name == "tlb_fill"] == [arguments] * expected.count("tlb_fill")
+    assert host.register("X0") & 0xFF == 1
+    assert bool(host.cpu.mem_read(byte, 1)[0] & 1 << page % 8) is (known or access == FETCH)
+    assert host.word(MAILBOX + 16) == len(expected) // 2
+    left = int.from_bytes(host.cpu.mem_read(ENTRY + 16, 8), "little", signed=True)
+    if access == FETCH:
+        assert left == code
+    elif not known:
+        assert left == -1
+    else:
+        assert left == (code if executable else (ADDRESS & ~0xFFF) | 0x800)
+
+
+def test_fill_that_fails(host: Host) -> None:
+    """A page fault while probing: the entry isn't touched."""
+    host.results["tlb_fill"] = 0x100
+    assert host.call("fill", CPU, ADDRESS, 4, FETCH, MODE, 1, 0) == ["tlb_fill"]
+    assert host.register("X0") & 0xFF == 0
+
+
 @pytest.mark.parametrize("name", ["port_read", "port_write"])
 @pytest.mark.parametrize(
     ("hflags", "eflags", "checked"),
@@ -183,10 +236,9 @@ def test_port(host: Host, name: str, hflags: int, eflags: int, checked: bool, si
         assert host.calls[0][1][:2] == [ENV, 0x70]
 
 
-def test_x86_jumps_are_short() -> None:
-    """A label too far away for its jump is an error, not wrong code."""
-    with pytest.raises(struct.error):
-        thunks_x86_64._join((0xEB, "far"), bytes(200), "far")
+def test_x86_jumps() -> None:
+    code = thunks_x86_64._join("start", (b"\xe9", "end"), b"\x90" * 200, (b"\x0f\x84", "start"), "end", b"\xc3")
+    assert code == b"\xe9\xce\x00\x00\x00" + b"\x90" * 200 + b"\x0f\x84\x2d\xff\xff\xff\xc3"
 
 
 def test_aarch64_literals_are_aligned() -> None:

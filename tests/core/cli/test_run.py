@@ -149,6 +149,34 @@ def test_an_unknown_log_is_refused(southbridge: Southbridge, machine: Callable[.
     assert (result.status, result.out, result.err) == (2, "", message)
 
 
+@pytest.mark.parametrize(
+    "device, named",
+    [
+        ("collapsing", "(collapsing:Device, of rubble 0.9) can't be imported: OSError: no"),
+        ("uart16550", "is offered by rubble 0.9 and southbridge "),
+        ("nosy", "(nosy:Nosy, of rubble 0.9): plugin 'nosy' has a hook that doesn't fit: "),
+    ],
+)
+def test_a_broken_plugin_is_named_and_other_machines_run(
+    southbridge: Southbridge,
+    machine: Callable[..., str],
+    distribution: Callable[..., Path],
+    device: str,
+    named: str,
+) -> None:
+    nosy = (
+        "from southbridge import Device, hookimpl\n"
+        "class Nosy(Device):\n    @hookimpl\n    def machine_reset(self, x): pass\n"
+    )
+    entry_points = "[southbridge.devices]\ncollapsing = collapsing:Device\nnosy = nosy:Nosy\nuart16550 = nosy:Nosy\n"
+    distribution("rubble", "0.9", entry_points, collapsing="raise OSError('no')", nosy=nosy)
+    path = machine(device)
+    result = southbridge("run", path)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"southbridge: {path}:4:14: devices.d0.type: device '{device}' {named}")
+    assert southbridge("run", machine("stopper")).status == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_machine_in_order(
     start: Southbridge, machine: Callable[..., str], plugins: tuple[Path, ...], number: signal.Signals

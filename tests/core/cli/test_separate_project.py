@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,41 +12,10 @@ from pathlib import Path
 
 import pytest
 
-PYPROJECT = """
-[build-system]
-requires = ["setuptools >= 68"]
-build-backend = "setuptools.build_meta"
+from tests.guests.build import GUESTS, assemble
+from tests.guests.southbridge import describe
 
-[project]
-name = "acme-abacus"
-version = "3.1"
-
-[project.entry-points."southbridge.devices"]
-abacus = "acme_abacus:Abacus"
-unsound = "acme_abacus.unsound:Unsound"
-
-[tool.setuptools]
-packages = ["acme_abacus"]
-"""
-
-DEVICE = '''
-"""An abacus on a PCI card."""
-
-from southbridge import RO, MmioBar, PciDevice, PciIds, Property, bit
-
-
-class Abacus(PciDevice):
-    """Counts beads."""
-
-    ids = PciIds(vendor=0x1AC3, device=0xABAC, class_code=0xFF0000, revision=3)
-    interrupt_pin = "INTA"
-
-    beads: int = Property(10, ge=1, le=100, doc="How many beads a wire has.")
-
-    bar0 = MmioBar(4096, doc="The wires.")
-    MAGIC = bar0.register(0x00, 4, reset=0xABAC0, access=RO, doc="What it is.")
-    WIRE = bar0.register(0x04, 4, fields={"CARRY": bit(31)}, doc="Beads pushed.")
-'''
+EXAMPLE = Path(__file__).parents[3] / "examples" / "abacus"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -53,12 +23,13 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the project was installed in."""
-    project = tmp_path_factory.mktemp("abacus")
-    (project / "pyproject.toml").write_text(PYPROJECT)
-    package = project / "acme_abacus"
-    package.mkdir()
-    (package / "__init__.py").write_text(DEVICE)
-    (package / "unsound.py").write_text("raise RuntimeError('unsound')\n")
+    project = tmp_path_factory.mktemp("projects") / "abacus"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("__pycache__"))
+    settings = (project / "pyproject.toml").read_text()
+    entry = 'abacus = "acme_abacus:Abacus"'
+    assert entry in settings
+    (project / "pyproject.toml").write_text(settings.replace(entry, f'{entry}\nunsound = "acme_abacus.unsound:Unsound"'))
+    (project / "acme_abacus" / "unsound.py").write_text("raise RuntimeError('unsound')\n")
     target = tmp_path_factory.mktemp("site")
     options = ["--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(project)]
@@ -138,8 +109,10 @@ def test_its_declarations_are_shown(southbridge: Run) -> None:
     assert [item["doc"] for item in facts["interrupts"]] == ["PCI INTA#"]
     bar = next(bank for bank in facts["banks"] if bank["name"] == "bar0")
     assert [(register["name"], register["offset"], register["width"]) for register in bar["registers"]] == [
-        ("MAGIC", 0, 4),
-        ("WIRE", 4, 4),
+        ("MAGIC", 0x00, 4),
+        ("PUSH", 0x04, 4),
+        ("COUNT", 0x08, 4),
+        ("STATUS", 0x0C, 4),
     ]
 
 
@@ -149,3 +122,18 @@ def test_it_is_in_the_schema_and_the_broken_one_is_not(southbridge: Run) -> None
     assert definitions["devices.abacus"]["properties"]["beads"]["default"] == 10
     assert "devices.unsound" not in definitions
     assert "southbridge: warning: left out: device 'unsound'" in result.stderr
+
+
+def test_the_guest_finds_it_and_reads_its_register(southbridge: Run, tmp_path: Path) -> None:
+    image = assemble(GUESTS / "card" / "boot.asm", tmp_path)
+    path = describe(tmp_path, image=image, more="counter: {type: abacus, addr: 04.0}")
+    result = southbridge("run", str(path))
+    assert "card at 00:04.0 reads 000abac0" in result.stdout
+    assert result.returncode == 85
+
+
+def test_its_own_tests_pass(site: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE), str(EXAMPLE)]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert "2 passed" in result.stdout, result.stdout

@@ -217,7 +217,7 @@ def test_a_pci_devices_declarations(southbridge: Southbridge, kit: Path) -> None
     assert (facts["pci"]["vendor"], facts["pci"]["device"], facts["pci"]["class_code"]) == (0x1234, 0x0001, 0xFF0000)
     (config,) = facts["banks"]
     assert config["kind"] == "bytes of configuration space"
-    status = next(register for register in config["registers"] if register["name"] == "STATUS")
+    status = next(register for register in config["registers"] if register["name"] == "PCI_STATUS")
     assert {field["name"]: field["access"] for field in status["fields"]}["PARITY"] == "write 1 to clear"
 
 

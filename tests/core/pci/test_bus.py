@@ -110,7 +110,7 @@ def test_pins_are_rotated_by_the_slot(plain: Bench, kind: type[Card], slot: int,
     card = plain.plug(kind, addr=f"{slot:x}.0")
     card.interrupt.set(True)
     assert levels(plain) == [index == wire for index in range(4)]
-    assert card.STATUS.INTERRUPT == 1
+    assert card.PCI_STATUS.INTERRUPT == 1
     card.interrupt.set(False)
     assert levels(plain) == [False] * 4
 
@@ -193,6 +193,19 @@ def test_it_may_go_while_the_machine_runs_unless_it_is_the_chipsets(plain: Bench
     assert plain.pci.devices() == [chip]
 
 
+def test_coming_and_going_is_told_while_the_machine_runs(plain: Bench) -> None:
+    told: list[tuple[str, bool]] = []
+    plain.pci.on_hotplug.append(lambda device, came: told.append((device.id, came)))
+    first = plain.plug(Card, "first")
+    assert told == []
+    plain.machine.state = RunState.RUNNING
+    plain.machine.unplug(first)
+    plain.plug(Card, "second", addr="1.0")
+    with pytest.raises(RealizeError):
+        plain.plug(Card, "third", addr="1.0")
+    assert told == [("first", False), ("second", True)]
+
+
 def test_a_device_that_comes_finds_a_free_slot(plain: Bench) -> None:
     cards = [plain.plug(Card, name) for name in ("a", "b", "c")]
     plain.machine.unplug(cards[1])
@@ -244,7 +257,7 @@ def test_what_a_device_raises_in_its_configuration_breaks_it_and_not_the_bridge(
     assert (faulty.broken, other.broken) == (True, False)
     assert plain.pci.config_read(3, 0, 0, 4) == 0xFFFF_FFFF
     plain.pci.config_write(3, 0, 0x04, 2, 7)
-    assert faulty.COMMAND.value == 0
+    assert faulty.PCI_COMMAND.value == 0
     assert plain.pci.config_read(4, 0, 0, 4) == 0x0004_1234
 
 

@@ -72,11 +72,11 @@ def test_command_has_the_bits_that_can_be_set(plain: Bench, card: Card, written:
 
 
 def test_status_is_written_as_ones_to_clear(plain: Bench, card: Card) -> None:
-    card.STATUS.value = 0xFFFF
+    card.PCI_STATUS.value = 0xFFFF
     plain.config_write(card, 0x06, 2, 0x8100)
-    assert card.STATUS.value == 0x7EFF
+    assert card.PCI_STATUS.value == 0x7EFF
     plain.config_write(card, 0x04, 4, 0)
-    assert card.STATUS.value == 0x7EFF
+    assert card.PCI_STATUS.value == 0x7EFF
 
 
 @given(st.integers(0, SPACE - 1), st.sampled_from([1, 2, 4]), st.integers(0, (1 << 32) - 1))
@@ -111,7 +111,7 @@ def test_a_reset_keeps_identity_and_clears_the_rest(plain: Bench, card: Card) ->
 
 def test_a_subclass_may_restrict_command_and_still_decodes(plain: Bench) -> None:
     class Restricted(Card):
-        COMMAND = CONFIG.register(
+        PCI_COMMAND = CONFIG.register(
             0x04, 2, fields={"IO": bit(0, RO), "MEMORY": bit(1), "MASTER": bit(2), "INTX_DISABLE": bit(10, RO)}
         )
 
@@ -120,7 +120,7 @@ def test_a_subclass_may_restrict_command_and_still_decodes(plain: Bench) -> None
     section = plain.machine.memory.find(0xFE00_0000)
     assert section is not None
     assert section.region is restricted.bar0
-    assert restricted.COMMAND.value == 0x0006
+    assert restricted.PCI_COMMAND.value == 0x0006
 
 
 @pytest.mark.parametrize("address", ["1", "20.0", "1f.8", "x.0", "01.00", ""])
@@ -134,3 +134,12 @@ def test_devices_that_are_not_pci_have_no_configuration(plain: Bench) -> None:
         ports = PortBank(1)
 
     assert not hasattr(plain.plug(Isa), "config")
+
+
+def test_a_register_cannot_take_a_configuration_register_s_name() -> None:
+    with pytest.raises(TypeError, match=r"Clash.PCI_STATUS is already a register of the bank 'config'"):
+
+        class Clash(PciDevice):
+            ids = PciIds(0x1234, 0x5678, 0)
+            bar0 = MmioBar(4096)
+            PCI_STATUS = bar0.register(0, 4)

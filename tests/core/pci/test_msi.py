@@ -63,7 +63,7 @@ def test_the_capability_is_found(plain: Bench) -> None:
 
 
 def test_it_is_found_before_the_first_reset_too(plain: Bench) -> None:
-    assert Card("card", bus=plain.pci).STATUS.CAPABILITIES == 1
+    assert Card("card", bus=plain.pci).PCI_STATUS.CAPABILITIES == 1
 
 
 def test_a_device_without_it_says_so(plain: Bench) -> None:

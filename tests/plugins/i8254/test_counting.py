@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -123,3 +124,23 @@ TestSpeakerCounter = Life.TestCase
 TestSpeakerCounter.settings = LIFE
 TestSystemTimer = SystemTimerLife.TestCase
 TestSystemTimer.settings = LIFE
+
+
+@pytest.mark.parametrize("mode", [0, 2, 3, 4])
+@pytest.mark.parametrize("count", range(2, 10))
+def test_many_pulses_at_once_are_as_many_single_ones(mode: int, count: int) -> None:
+    """Counter 0 is looked at after each pulse, counter 1 after some of them."""
+    bench = Bench(memory=1 << 20)
+    bench.plug("i8254")
+    for port in (0x40, 0x41):
+        bench.write_port(0x43, (port & 3) << 6 | 0x10 | mode << 1)
+        bench.write_port(port, count)
+    pulse = 0
+    for jump in range(1, 3 * count):
+        for _ in range(jump):
+            pulse += 1
+            bench.clock.advance(ns=time_of(pulse) - bench.clock.now())
+            bench.write_port(0x43, 0xC2)
+            single = bench.read_port(0x40), bench.read_port(0x40)
+        bench.write_port(0x43, 0xC4)
+        assert (bench.read_port(0x41), bench.read_port(0x41)) == single

@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import pytest
-
 from southbridge.testing import Bench
 from southbridge.testing.ide import IdeDriver, MemoryDisk
 

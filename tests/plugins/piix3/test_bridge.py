@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from southbridge.errors import RealizeError, SouthbridgeError
 from southbridge.machine import ResetReason
 from southbridge.memory.regions import Io

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from southbridge.errors import RealizeError
 from southbridge.testing import Bench
 from southbridge.testing.ide import NIEN, IdeDriver, MemoryDisk
