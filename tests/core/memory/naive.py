@@ -120,5 +120,14 @@ def trees(draw: st.DrawFn) -> list[Node]:
 
 
 def _fill(draw: st.DrawFn, container: Node, nodes: list[Node]) -> None:
-    for node in draw(st.lists(st.sampled_from(nodes), max_size=4, unique_by=id)) if nodes else []:
-        container.add(draw(st.integers(-4, SIZE)), node, draw(st.integers(-1, 1)))
+    children = st.lists(st.sampled_from(nodes), min_size=1, max_size=4, unique_by=id) if nodes else st.just([])
+    for node in draw(children):
+        container.add(draw(st.integers(-4, SIZE // 2)), node, draw(st.integers(-1, 1)))
+
+
+@st.composite
+def edges(draw: st.DrawFn, sections: list[Section]) -> int:
+    """An address shortly before a section's beginning or end, or any."""
+    known = [edge for section in sections for edge in (section.start, section.end)]
+    near = st.sampled_from(known) if known else st.integers(0, SIZE)
+    return draw(st.builds(lambda edge, step: max(edge - step, 0), near, st.integers(0, 8)) | st.integers(0, SIZE + 4))

@@ -81,6 +81,13 @@ def test_adjacent_pieces_of_the_same_memory_are_one_section() -> None:
     assert flatten(root) == [Section(0, 32, ram, 0, False)]
 
 
+def test_pieces_of_two_regions_are_two_sections_though_their_memory_is_one() -> None:
+    block = RamBlock("block", PAGE_SIZE)
+    first, second = Ram("first", block), Ram("second", block)
+    root = container(PAGE_SIZE, (0, Alias("low", first, 0, 16), 0), (16, Alias("high", second, 16, 16), 0))
+    assert [section.region for section in flatten(root)] == [first, second]
+
+
 def test_a_disabled_region_hides_nothing() -> None:
     hidden = Bytes("hidden", 8)
     root = container(8, (0, Bytes("shown", 8), 0), (0, hidden, 1))

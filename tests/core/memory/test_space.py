@@ -11,7 +11,7 @@ from southbridge.memory.ram import PAGE_SIZE, RamBlock
 from southbridge.memory.regions import Alias, Container, Io, Ram, Section
 from southbridge.memory.space import AddressSpace
 
-from tests.core.memory.naive import SIZE, Bytes, Node, answers, trees, unfolded
+from tests.core.memory.naive import SIZE, Bytes, Node, answers, edges, trees, unfolded
 
 WIDTHS = st.sampled_from([1, 2, 4, 8])
 
@@ -109,20 +109,23 @@ def memory_of(node: Node, address: int) -> tuple[bytearray | memoryview, int, bo
     return region.block.view, region.offset + offset, not readonly
 
 
-@given(trees(), st.integers(0, SIZE + 4), WIDTHS)
-def test_a_read_is_made_of_the_bytes_at_its_addresses(nodes: list[Node], address: int, size: int) -> None:
+@given(trees(), st.data(), WIDTHS)
+def test_a_read_is_made_of_the_bytes_at_its_addresses(nodes: list[Node], data: st.DataObject, size: int) -> None:
+    space = space_of(nodes)
+    address = data.draw(edges(space.sections))
     for node in nodes:
         if isinstance(node.region, Ram):
             node.region.block.view[:] = bytes(range(256)) * (PAGE_SIZE // 256)
     places = [memory_of(nodes[-1], address + index) for index in range(size)]
     expected = bytes(place[0][place[1]] if place else 0xFF for place in places)
-    space = space_of(nodes)
     for _ in range(2):
         assert space.read(address, size) == int.from_bytes(expected, "little")
 
 
-@given(trees(), st.integers(0, SIZE + 4), WIDTHS, st.integers(0, (1 << 64) - 1))
-def test_a_write_reaches_the_bytes_at_its_addresses(nodes: list[Node], address: int, size: int, value: int) -> None:
+@given(trees(), st.data(), WIDTHS)
+def test_a_write_reaches_the_bytes_at_its_addresses(nodes: list[Node], data: st.DataObject, size: int) -> None:
+    space, value = space_of(nodes), 0xF8F7_F6F5_F4F3_F2F1
+    address = data.draw(edges(space.sections))
     places = [memory_of(nodes[-1], address + index) for index in range(size)]
     kept = {id(n.region): n.region.contents for n in nodes if isinstance(n.region, Bytes)}
     kept |= {id(n.region.block.view): n.region.block.view for n in nodes if isinstance(n.region, Ram)}  # type: ignore[misc]
@@ -131,7 +134,7 @@ def test_a_write_reaches_the_bytes_at_its_addresses(nodes: list[Node], address: 
     for index, place in enumerate(places):
         if place is not None and place[2]:
             expected[names[id(place[0])]][place[1]] = value >> 8 * index & 0xFF
-    space_of(nodes).write(address, size, value)
+    space.write(address, size, value)
     assert {name: bytearray(memory) for name, memory in kept.items()} == expected
 
 
@@ -232,6 +235,30 @@ def test_writes_to_ram_mark_it_dirty() -> None:
     block.dirty.append(log)
     space.write(PAGE_SIZE, 4, 1)
     assert log.take().tolist() == [False, True]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.integers(1, 8)), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 16), st.integers(-1, 1)), min_size=1, max_size=8),
+)
+def test_what_was_found_in_a_page_is_not_taken_for_all_of_it(
+    places: list[tuple[int, int]], looks: list[tuple[int, int]]
+) -> None:
+    """Regions begin and end within pages; a look at one address doesn't spoil the next."""
+    unit = PAGE_SIZE // 2
+    space = AddressSpace("space", 16 * unit)
+    regions = [(offset * unit, Bytes("bytes", size * unit)) for offset, size in places]
+    for offset, region in regions:
+        space.root.add(offset, region)
+    for half, step in looks:
+        address = half * unit + step
+        there = [region for offset, region in regions if 0 <= address - offset < region.size]
+        section = space.find(address)
+        if not 0 <= address < 16 * unit or not there:
+            assert section is None
+        else:
+            assert section is not None
+            assert section.region is there[-1]
 
 
 # --- links -------------------------------------------------------------------------------------------------------

@@ -139,17 +139,15 @@ def test_a_better_request_of_the_slave_in_service(bench: Bench, nested: bool) ->
         assert pair.pending is None, "IR5 of the master comes after its IR2"
 
 
-def test_special_fully_nested_mode_is_for_the_slaves_level_only(bench: Bench) -> None:
+@pytest.mark.parametrize(("number", "again"), [(5, None), (13, 0x75)])
+def test_special_fully_nested_mode_is_for_the_slaves_level_only(bench: Bench, number: int, again: int | None) -> None:
     pair = Pair(bench, icw4=0x11)
-    for number in (5, 13):
-        pair.pins[number].set(True)
-        pair.take()
-        pair.bench.write_port(SLAVE, EOI)
-        pair.pins[number].set(False)
-        pair.pins[number].set(True)
-    assert pair.pending == 0x75
-    pair.pins[13].set(False)
-    assert pair.pending is None
+    pair.pins[number].set(True)
+    pair.take()
+    bench.write_port(SLAVE, EOI)
+    pair.pins[number].set(False)
+    pair.pins[number].set(True)
+    assert pair.pending == again
 
 
 def test_rotation_on_eoi_makes_the_level_served_the_lowest(pair: Pair) -> None:
