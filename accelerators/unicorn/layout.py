@@ -133,7 +133,7 @@ class Internals:
         """The address of the TLB's tables, in front of the instruction counter: a pair of mask and address for each MMU
         mode. Proven by what looking up a page enters there.
         """
-        at = self.cpu.icount_decr_ptr - ctypes.sizeof(structures.TlbTable) * structures.MMU_MODES
+        at: int = self.cpu.icount_decr_ptr - ctypes.sizeof(structures.TlbTable) * structures.MMU_MODES
         tables = (structures.TlbTable * structures.MMU_MODES).from_address(at)
         for table in tables:
             entries = (table.mask >> 6) + 1

@@ -132,11 +132,10 @@ class GuestMap:
         self._hole_hooks = [self._engine.hook_memory(lib.HOOK_UNMAPPED, self._unmapped, *hole) for hole in holes]
         self._holes = holes
 
-    def _touched(self, _engine: int, _kind: int, address: int, size: int, _value: int, _data: int) -> bool:
+    def _touched(self, _engine: int, _kind: int, address: int, _size: int, _value: int, _data: int) -> bool:
         """The guest touched an address where nothing is mapped."""
         try:
-            for at in (address, address + size - 1):
-                self._map_chunk(at)
+            self._map_chunk(address)
         except BaseException as error:
             self._fail(error)
             return False

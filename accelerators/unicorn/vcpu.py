@@ -229,7 +229,6 @@ class UnicornVcpu(Vcpu):
         vector = self._vector
         try:
             with self._machine.lock:
-                self._engine.withdraw_interrupt()
                 self._delivering = self._acknowledging = True
                 if self._event is not None and self._event.external:
                     vector, self._event = self._event.vector, None
@@ -240,7 +239,7 @@ class UnicornVcpu(Vcpu):
                     if pending is not None:
                         vector = pending
                     controller.acknowledge(vector)
-                self.interrupt_changed()  # there may be another one
+                self.interrupt_changed()  # this one isn't requested any more; there may be another
                 self._acknowledging = False
         except BaseException as error:
             self._fail(error)

@@ -88,7 +88,9 @@ class Drive(Device):
     # --- life ----------------------------------------------------------------------------------------------------
 
     def realize(self) -> None:
-        """Attaches to the cable, and tells the firmware of it."""
+        """Attaches to the cable, and tells the firmware of it. Raises RealizeError."""
+        if not isinstance(self.bus, IdeBus):
+            raise RealizeError(f"{self.id}: its bus isn't an IDE cable, such as ide.0")
         self.number = self.bus.attach(self, self.unit, self.id)
         if self.bootindex is not None:
             try:
@@ -100,7 +102,8 @@ class Drive(Device):
     def unrealize(self) -> None:
         """Leaves the cable."""
         self._ticket += 1
-        self.bus.detach(self)
+        if isinstance(self.bus, IdeBus):
+            self.bus.detach(self)
         super().unrealize()
 
     def reset(self) -> None:
@@ -117,12 +120,13 @@ class Drive(Device):
         buffer.restored()
         moving = {"in": buffer.position < buffer.block_end, "out": buffer.position < buffer.block_end}
         moving |= {"dma-in": buffer.remaining > 0, "dma-out": buffer.remaining > 0}
-        if not moving.get(self.phase, True) or not self.resume():
+        held = self.control & SRST
+        if held or not moving.get(self.phase, True) or not self.resume():
             self._stop()
         buffer.read_end = buffer.block_end if self.phase == "in" else 0
         buffer.write_end = buffer.block_end if self.phase == "out" else 0
-        if self.phase == "idle" and not self.control & SRST:
-            self.status &= ~(BSY | DRQ)
+        if self.phase == "idle":
+            self.status = BSY if held else self.status & ~(BSY | DRQ)
         self.bus.interrupt_changed()
 
     def resume(self) -> bool:

@@ -20,6 +20,8 @@ class Chip(Device):
     HIDDEN = ports.register(0x02, when=lambda chip: chip.LATCH.DLAB, reset=0x33)
     STATUS = ports.register(0x03, access=RO, reset=0x44)
     COMMAND = ports.register(0x04, access=WO)
+    CAUSE = ports.register(0x05, access=RO, reset=0x55)
+    CONTROL = ports.register(0x05, access=WO)
     WIDE = ports.register(0x08, 4, reset=0x4433_2211)
     LONG = ports.register(0x0C, 4, widths=(1,), reset=0x8877_6655)
     WORD = ports.register(0x10, 2, widths=(2,), reset=0xBBAA)
@@ -120,6 +122,13 @@ def test_the_wrong_direction_is_a_guest_error(plain: Bench, chip: Chip, address:
     assert plain.read_port(address) == value
     plain.write_port(address, 0)
     assert plain.guest_errors == [error]
+
+
+def test_a_read_only_and_a_write_only_register_share_a_place(plain: Bench, chip: Chip) -> None:
+    plain.write_port(BASE + 5, 0x77)
+    assert plain.read_port(BASE + 5) == 0x55
+    assert chip.CONTROL.value == 0x77
+    assert plain.guest_errors == []
 
 
 def test_a_write_only_register_in_memory_reads_as_zero(plain: Bench, chip: Chip) -> None:

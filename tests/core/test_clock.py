@@ -177,6 +177,8 @@ def test_setting_a_distant_timer_for_ever_costs_no_memory(clock: Clock) -> None:
     timers = [Timer(clock, lambda: None) for _ in range(10)]
     for step in range(10 * QUEUE_SLACK):
         timers[step % 10].at(1_000_000 + step)
+        timers[0].cancel()
+        timers[0].at(2_000_000)
     assert len(clock._queue) <= 2 * len(timers) + QUEUE_SLACK + 1
     assert clock.deadline() == min(timer.deadline or 0 for timer in timers)
 

@@ -124,6 +124,8 @@ def test_a_reset_value_is_not_changed_by_its_users(plain: Bench, chip: Chip) -> 
     assert (other.queue, other.copy) == ([1, 2], {"rows": [0, 0]})
     chip.reset()
     assert (chip.queue, chip.copy) == ([1, 2], {"rows": [0, 0]})
+    Chip("never reset").queue.append(9)
+    assert Chip("another").queue == [1, 2]
 
 
 def test_a_timer_is_also_a_method(chip: Chip) -> None:

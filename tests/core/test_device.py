@@ -110,6 +110,17 @@ def test_an_unplugged_device_gives_back_everything(plain: Bench) -> None:
     plain.plug(Card, "card")
 
 
+def test_a_device_that_went_may_come_and_go_again(plain: Bench) -> None:
+    before = layout(plain)
+    card = plain.plug(Card, "card")
+    for _ in range(2):
+        plain.machine.unplug(card)
+        assert layout(plain) == before
+        plain.machine.plug(card)
+    card.interrupt.set(True)
+    assert plain.irq(5)
+
+
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
 def test_what_is_soldered_in_stays_while_the_machine_runs(plain: Bench, state: RunState) -> None:
     """CVE-2011-1751: a device that can't be unplugged isn't."""

@@ -90,6 +90,16 @@ def test_a_wrapper_makes_it_the_whole_call_until_it_goes(hooks: MachineHooks) ->
     assert len(tracer.seen) == 1
 
 
+def test_a_wrapper_alone_wraps_nothing(hooks: MachineHooks) -> None:
+    class Watcher:
+        @hookimpl(wrapper=True)
+        def irq_set(self, line: int, level: bool) -> Generator[None, Any, str]:
+            return f"wrapped {(yield)}"
+
+    hooks.register(Watcher(), "watcher")
+    assert hooks.irq_set(3, True) == "wrapped None"
+
+
 def test_of_two_implementations_the_last_answers_and_both_hear(hooks: MachineHooks) -> None:
     first, second = Memory("first"), Memory("second")
     hooks.register(first, "first")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from southbridge import ResetReason, RunState, ShutdownReason, X86State
+from southbridge.vcpus import VcpuThread
 
 from tests.core.fake_pc import Pc, calls, halts, spins, wait_until_halted
 
@@ -138,8 +139,10 @@ def test_a_machine_may_be_told_to_end_instead_when_its_guest_resets_it(reason: R
     assert pc.events.count("reset") == (1 if ends else 2)
 
 
-def test_a_reset_of_a_paused_machine_leaves_it_paused() -> None:
+def test_a_reset_of_a_paused_machine_leaves_it_paused(monkeypatch: pytest.MonkeyPatch) -> None:
     pc = Pc(spins)
+    resumed: list[VcpuThread] = []
+    monkeypatch.setattr(VcpuThread, "resume", resumed.append)
     states: list[tuple[RunState, bool]] = []
     pc.machine.request_pause()
     pc.machine.request_reset(ResetReason.HOST)
@@ -147,4 +150,5 @@ def test_a_reset_of_a_paused_machine_leaves_it_paused() -> None:
     pc.machine.request_shutdown(ShutdownReason.HOST_QUIT)
     pc.run()
     assert states == [(RunState.PAUSED, False)]
+    assert len(resumed) == 1
     assert len(pc.vcpu.loads) == 2

@@ -15,6 +15,7 @@ from tests.accelerators.unicorn.guest import (
     USER_CODE32,
     USER_DATA,
     FakeMachine,
+    assemble,
     flat,
     gate,
     long_mode,
@@ -85,6 +86,18 @@ def test_system_call_length(machine: FakeMachine, prefix: str, length: int) -> N
     machine.start(state)
     machine.run()
     assert machine.word(RESULT, 8) == 0x1000 + length
+
+
+def test_system_call_in_compatibility_mode(machine: FakeMachine) -> None:
+    """32-bit code under a 64-bit kernel goes to CSTAR."""
+    machine.code("syscall", bits=32)
+    machine.code("mov [0x3000], ecx\n mov ax, cs\n mov [0x3004], ax\n out 0xf4, al\n hlt", HANDLER, 64)
+    state = long_mode(machine)
+    state.cs, state.ss = flat(USER_CODE32), flat(USER_DATA)
+    state.msrs |= {0xC000_0081: CODE64 << 32, 0xC000_0082: 0x5000, 0xC000_0083: HANDLER}
+    machine.start(state)
+    machine.run()
+    assert (machine.word(RESULT), machine.word(RESULT + 4, 2)) == (0x1002, CODE64)
 
 
 def test_system_call_in_legacy_mode(machine: FakeMachine) -> None:
@@ -187,14 +200,43 @@ def test_ports_in_v86_mode_need_the_bitmap(machine: FakeMachine) -> None:
     assert noted(machine) == (13, 0, 0x1000)
 
 
-def test_software_interrupt_forbidden(machine: FakeMachine) -> None:
+@pytest.mark.parametrize(
+    ("instruction", "vector", "length"),
+    [("int 0x20", 0x20, 2), ("int3", 3, 1), ("db 0xcd, 3", 3, 2), ("mov al, 0x7f\n inc al\n into", 4, 1)],
+)
+def test_software_interrupt_forbidden(machine: FakeMachine, instruction: str, vector: int, length: int) -> None:
     """The #GP is the INT's: its address is on the stack, not that of the next instruction."""
     note(machine, 13)
-    machine.write(8 * 0x20, gate(0x20, 0))
-    machine.code("nop\n int 0x20", bits=32)
+    machine.write(8 * vector, gate(vector, 0))
+    code = f"nop\n {instruction}"
+    machine.code(code, bits=32)
     machine.start(with_tss(machine, user(protected_mode(machine))))
     machine.run()
-    assert noted(machine) == (13, 0x20 * 8 + 2, 0x1001)
+    assert noted(machine) == (13, vector * 8 + 2, 0x1000 + len(assemble(code, 0x1000, 32)) - length)
+
+
+def test_exception_comes_before_an_interrupt(machine: FakeMachine) -> None:
+    """SYSCALL, switched off, in the shadow of STI, with an interrupt waiting."""
+    note(machine, 6, 32)
+    machine.code("sti\n syscall", bits=32)
+    machine.start(protected_mode(machine))
+    machine.request(32)
+    machine.run()
+    assert noted(machine) == (6, 0, 0x1001)
+    assert machine.controller.acknowledged == []
+
+
+def test_fault_while_an_interrupt_is_delivered(machine: FakeMachine) -> None:
+    """The interrupt was acknowledged; it is the handler's business, and doesn't come again."""
+    note(machine, 11)
+    machine.write(8 * 32, gate(32, HANDLER, kind=0x0E))  # not present
+    machine.code("inc dword [0x3000]\n pop dword [0x3004]\n iretd", HANDLER, 32)
+    machine.code("sti\n mov ecx, 100000\n again: loop again\n out 0xf4, al\n hlt", bits=32)
+    machine.start(protected_mode(machine))
+    machine.request(32)
+    machine.run()
+    assert (machine.word(RESULT), machine.word(RESULT + 4) | 1) == (1, 32 * 8 + 3)  # QEMU leaves EXT out
+    assert machine.controller.acknowledged == [32]
 
 
 def test_page_fault_while_an_interrupt_is_delivered(machine: FakeMachine) -> None:
@@ -283,6 +325,15 @@ def test_hardware_breakpoint(machine: FakeMachine) -> None:
     assert noted(machine)[::2] == (1, 1)
 
 
+def test_breakpoints_are_those_loaded_last(machine: FakeMachine) -> None:
+    note(machine, 1)
+    machine.code("nop\n" * 8, bits=32)
+    for address in (0x1001, 0x1004):
+        machine.start(protected_mode(machine, debug=[address, 0, 0, 0, 0xFFFF0FF0, 0x402]))
+    machine.run()
+    assert noted(machine)[::2] == (1, 0x1004)
+
+
 @pytest.mark.parametrize("vector", [6, 13, 14])
 def test_pending_exception(machine: FakeMachine, vector: int) -> None:
     """A state in which an exception waits: it comes before anything else."""
@@ -295,6 +346,14 @@ def test_pending_exception(machine: FakeMachine, vector: int) -> None:
     machine.run()
     assert noted(machine) == (vector, code or 0, 0x1000)
     assert machine.vcpu.save().event is None
+
+
+def test_pending_exception_that_cant_be_delivered(machine: FakeMachine) -> None:
+    note(machine, 8, 11)
+    machine.write(8 * 13, gate(13, HANDLER, kind=0x0E))  # #GP's gate isn't present: #NP, and so #DF
+    machine.start(protected_mode(machine, event=PendingEvent(13, 0)))
+    machine.run()
+    assert noted(machine)[:2] == (8, 0)
 
 
 def test_pending_software_interrupt_is_executed_again(machine: FakeMachine) -> None:

@@ -10,7 +10,7 @@ from southbridge.accelerator import ExitReason
 from southbridge.errors import SouthbridgeError
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Alias, Io, Ram
-from southbridge.x86 import DescriptorTable
+from southbridge.x86 import DescriptorTable, X86State
 
 from tests.accelerators.unicorn.guest import MEMORY, FakeMachine, assemble, long_mode, protected_mode, real_mode
 
@@ -113,31 +113,63 @@ def test_remap_shows_in_the_next_instruction(machine: FakeMachine) -> None:
     assert bytes(machine.ram.view[0x3000:0x3014]) == b"ROM!RAM!new!new!ROM!"
 
 
-def test_remap_of_translated_code(machine: FakeMachine) -> None:
+def paged(machine: FakeMachine) -> X86State:
+    """In 32-bit mode with paging: linear 200000h is the window, and its own addresses aren't mapped."""
+    machine.write(0xA000, (0xC007).to_bytes(4, "little"))
+    table = [page << 12 | 7 for page in range(1024)]
+    table[0xC0:0xC4] = [0] * 4
+    table[0x200:0x204] = [WINDOW + (page << 12) | 7 for page in range(4)]
+    machine.write(0xC000, b"".join(entry.to_bytes(4, "little") for entry in table))
+    return protected_mode(machine, cr0=0x8000_0011, cr3=0xA000)
+
+
+@pytest.mark.parametrize("paging", [False, True])
+def test_remap_of_translated_code(machine: FakeMachine, paging: bool) -> None:
     """The same addresses run ROM's code, then RAM's, then ROM's."""
     shadow = Shadow(machine)
     for view, text in ((shadow.rom.block.view[0:], "o"), (machine.ram.view[WINDOW:], "a")):
         code = assemble(f"mov al, '{text}'\n out 0xe9, al\n ret", WINDOW, 32)
         view[: len(code)] = code
+    window = 0x200000 if paging else WINDOW
     machine.code(
-        """
+        f"""
             mov ecx, 100
         again:
             mov al, 0
             out 0x59, al
-            call 0xc0000
+            call {window}
             mov al, 3
             out 0x59, al
-            call 0xc0000
+            call {window}
             loop again
             out 0xf4, al
             hlt
         """,
         bits=32,
     )
-    machine.start(protected_mode(machine))
+    machine.start(paged(machine) if paging else protected_mode(machine))
     machine.run()
     assert machine.log == b"oa" * 100
+
+
+def test_memory_goes_away_with_paging(machine: FakeMachine) -> None:
+    """A linear address that was in use reads as ones when its memory is gone."""
+    block = RamBlock("card", 0x10000)
+    region = Ram("card", block)
+    machine.memory.root.add(0x1000_0000, region)
+    machine.add_port(0x80, write=lambda value: setattr(region, "enabled", False))
+    state = paged(machine)
+    machine.write(0xC000 + 4 * 0x300, (0x1000_0007).to_bytes(4, "little"))
+    machine.code(
+        "mov eax, [0x300000]\n mov [0x3000], eax\n out 0x80, al\n mov eax, [0x300000]\n mov [0x3004], eax\n"
+        "mov dword [0x300000], 5\n out 0xf4, al\n hlt",
+        bits=32,
+    )
+    block.view[:4] = b"card"
+    machine.start(state)
+    machine.run()
+    assert bytes(machine.ram.view[0x3000:0x3008]) == b"card\xff\xff\xff\xff"
+    assert bytes(block.view[:4]) == b"card"
 
 
 def test_remap_with_paging_leaves_the_guest_alone(machine: FakeMachine) -> None:
@@ -445,6 +477,7 @@ def test_memory_changed_behind_the_cpus_back(machine: FakeMachine) -> None:
     machine.run()
     machine.code("mov dword [0x3000], 2\n out 0xf4, al\n hlt")
     machine.start(real_mode())
+    assert not any(machine.vcpu._engine._code_pages[:0x100])
     machine.run()
     assert machine.word(0x3000) == 2
 
@@ -481,7 +514,7 @@ def test_many_code_pages(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) 
     machine.start(state)
     machine.run()
     assert machine.word(0x3000) == 500 * (3 + 2 + 1)
-    assert machine.vcpu._engine.mailbox.code_pages < 600
+    assert machine.vcpu._engine.mailbox.code_pages < 64
 
 
 CALL = """

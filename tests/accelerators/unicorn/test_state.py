@@ -297,6 +297,7 @@ def test_swaps_under_interrupts_and_page_faults(machine: FakeMachine) -> None:
             dec ebx
             jnz again
         wrong:
+            cli                             ; an interrupt taken after the end would be acknowledged, but not counted
             mov [0x3010], rbx
             out 0xf4, al
             jmp $

@@ -247,7 +247,7 @@ def test_what_was_found_in_a_page_is_not_taken_for_all_of_it(
     """Regions begin and end within pages; a look at one address doesn't spoil the next."""
     unit = PAGE_SIZE // 2
     space = AddressSpace("space", 16 * unit)
-    regions = [(offset * unit, Bytes("bytes", size * unit)) for offset, size in places]
+    regions = [(offset * unit, Device({1}, size * unit).region) for offset, size in places]
     for offset, region in regions:
         space.root.add(offset, region)
     for half, step in looks:

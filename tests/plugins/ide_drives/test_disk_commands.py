@@ -64,6 +64,11 @@ def test_wrong_properties_are_refused(bench: Bench, wrong: dict[str, Any]) -> No
         bench.plug("ide-hd", "wrong", drive=MemoryDisk(bytes(512)), **wrong)
 
 
+def test_a_pci_bus_is_no_cable(bench: Bench) -> None:
+    with pytest.raises(RealizeError, match="isn't an IDE cable"):
+        bench.plug("ide-hd", "wrong", drive=MemoryDisk(bytes(512)), bus="pci.0")
+
+
 def test_an_empty_image_is_no_disk(bench: Bench) -> None:
     with pytest.raises(RealizeError, match="0 bytes"):
         bench.plug("ide-hd", "wrong", drive=MemoryDisk(b""))
