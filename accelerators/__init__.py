@@ -1,0 +1,1 @@
+"""Accelerators that ship with Southbridge."""

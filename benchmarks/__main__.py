@@ -1,4 +1,4 @@
-"""Prints each cost beside QEMU's: time from machine start to "No bootable device.", the whole command, guest accesses."""
+"""Prints each cost beside QEMU's: from machine start to "No bootable device.", the whole command, guest accesses."""
 
 from __future__ import annotations
 

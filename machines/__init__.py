@@ -1,0 +1,1 @@
+"""Machine descriptions that ship with Southbridge."""

@@ -1,0 +1,1 @@
+"""Devices and back ends that ship with Southbridge."""

@@ -23,6 +23,7 @@ from . import library as lib
 from . import structures, thunks
 from .layout import Internals
 from .library import Library
+from .regions import RegionCache
 
 TRANSLATION_BUFFER = 64 << 20
 """Bytes of translated code; when they are full, Unicorn starts anew."""
@@ -174,6 +175,7 @@ class Engine:
         methods = structures.CpuClass.from_address(self.cpu.cc)
         methods.cpu_exec_enter, methods.debug_excp_handler = functions.enter, functions.debug
         methods.tlb_fill = functions.fill
+        self._regions = RegionCache(self.uc)
 
     def _int_failed(self) -> None:
         """An exception came up while INT n was being delivered: Unicorn has stepped over the INT, but the exception
@@ -254,7 +256,8 @@ class Engine:
         Unicorn numbers all its RAM.
         """
         library = self.library
-        error = library.uc_mem_map_ptr(self.handle, start, size, lib.PROT_ALL, host_address)
+        with self._regions.changing():
+            error = library.uc_mem_map_ptr(self.handle, start, size, lib.PROT_ALL, host_address)
         library.check(error, f"map RAM at {start:#x}")
         region = library.find_memory_mapping_x86_64(self.handle, start)
         address: int = library.memory_region_get_ram_addr_x86_64(region)
@@ -267,16 +270,18 @@ class Engine:
 
     def protect(self, start: int, size: int) -> None:
         """Stores to this RAM go to a hook from now on."""
-        error = self.library.uc_mem_protect(self.handle, start, size, lib.PROT_READ | lib.PROT_EXEC)
+        with self._regions.changing():
+            error = self.library.uc_mem_protect(self.handle, start, size, lib.PROT_READ | lib.PROT_EXEC)
         self.library.check(error, f"protect {start:#x}")
 
     def map_io(self, start: int, size: int, read: Any, write: Any) -> None:
         """Has `read` and `write`, which the caller keeps alive, answer `size` bytes at `start`, their user data."""
         pointers = ctypes.cast(read, ctypes.c_void_p), ctypes.cast(write, ctypes.c_void_p)
-        error = self.library.uc_mmio_map(self.handle, start, size, pointers[0], start, pointers[1], start)
-        self.library.check(error, f"map {start:#x}")
-        # Executing there is for the guest to regret, not an error of Unicorn's.
-        self.library.uc_mem_protect(self.handle, start, size, lib.PROT_ALL)
+        with self._regions.changing():
+            error = self.library.uc_mmio_map(self.handle, start, size, pointers[0], start, pointers[1], start)
+            self.library.check(error, f"map {start:#x}")
+            # Executing there is for the guest to regret, not an error of Unicorn's.
+            self.library.uc_mem_protect(self.handle, start, size, lib.PROT_ALL)
 
     def unmap(self, start: int, size: int) -> None:
         """Nothing answers at `start` any more."""
@@ -285,7 +290,8 @@ class Engine:
         kept = env.cr[2], env.old_exception, env.error_code, env.exception_is_int, env.exception_next_eip
         index = cpu.exception_index
         env.old_exception = -1
-        error = self.library.uc_mem_unmap(self.handle, start, size)
+        with self._regions.changing():
+            error = self.library.uc_mem_unmap(self.handle, start, size)
         env.cr[2], env.old_exception, env.error_code, env.exception_is_int, env.exception_next_eip = kept
         cpu.exception_index = index
         self.library.check(error, f"unmap {start:#x}")

@@ -105,5 +105,6 @@ class PciBus:
         functions = [function for place, function in self._functions if place == slot]
         for function in functions:
             device = self._functions[slot, function]
+            header = device.PCI_HEADER_TYPE
             several = len(functions) > 1 or device.multifunction
-            device.PCI_HEADER_TYPE.value = device.PCI_HEADER_TYPE.value & ~MULTIFUNCTION | (MULTIFUNCTION if several else 0)
+            header.value = header.value & ~MULTIFUNCTION | (MULTIFUNCTION if several else 0)

@@ -9,6 +9,7 @@ BAR = 0xE000_0000
 
 
 def test_a_carry_raises_the_interrupt(bench: Bench) -> None:
+    """Thirteen beads on a wire of ten: the wire begins anew, and says so."""
     abacus = bench.plug(Abacus, beads=10)
     bench.place(abacus, "bar0", BAR)
     bench.write_mmio(BAR + 0x04, 13)

@@ -145,6 +145,8 @@ class I440fx(PciDevice):
         """Makes the bus, and places RAM. Raises RealizeError for less than 1 MiB of it."""
         machine = self.machine
         size = machine.ram.size
+        self._segments: list[Segment] = []
+        self._placed_memory: list[MemoryRange] = []
         self.bus = PciBus("pci.0", 0, machine.bus_memory, machine.ports.root)
         if size < MiB:
             raise RealizeError(f"{self.id}: needs at least 1 MiB of memory, not {size // KiB} KiB")
@@ -152,6 +154,17 @@ class I440fx(PciDevice):
         super().realize()
         self.claim_ports(self.ports, CONFIGURATION_PORTS)
         self._place_memory(size)
+
+    def unrealize(self) -> None:
+        """Takes the bus and the memory along."""
+        for segment in self._segments:
+            segment.select(0)
+        if self.machine.buses.get(self.bus.name) is self.bus:
+            del self.machine.buses[self.bus.name]
+        for place in self._placed_memory:
+            self.machine.memory_map.remove(place)
+        self._placed_memory.clear()
+        super().unrealize()
 
     def _place_memory(self, size: int) -> None:
         machine = self.machine
@@ -176,10 +189,11 @@ class I440fx(PciDevice):
             self._hole_15m = piece("extended memory from 15 MiB", 15 * MiB, min(low, 16 * MiB))
         if low > 16 * MiB:
             piece("extended memory from 16 MiB", 16 * MiB, low)
-        machine.memory_map.append(MemoryRange(0, low))
+        self._placed_memory.append(MemoryRange(0, low))
         if size > low:
             self.claim_memory(Alias("memory above 4 GiB", ram, low, size - low, owner=self), 4 * GiB)
-            machine.memory_map.append(MemoryRange(4 * GiB, size - low))
+            self._placed_memory.append(MemoryRange(4 * GiB, size - low))
+        machine.memory_map.extend(self._placed_memory)
 
     def reset(self) -> None:
         """All of C0000h to FFFFFh is the bus's, SMRAM is closed and unlocked."""

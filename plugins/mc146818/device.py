@@ -63,21 +63,21 @@ class Mc146818(Device):
         0,
         access=WO,
         fields={"ADDRESS": bits(0, 6), "NMI_DISABLE": bit(7)},
-        doc="Which register or byte of memory DATA is.",
+        doc="Which register or byte of memory DATA is; reads as ones.",
     )
     DATA = ports.register(1, doc="The register or byte of memory that INDEX chooses.")
 
     cmos = PortBank(0x80, doc="What INDEX chooses from; not mapped by itself.")
-    SECONDS = cmos.register(0x00, reset=None)
-    SECONDS_ALARM = cmos.register(0x01, reset=None)
-    MINUTES = cmos.register(0x02, reset=None)
-    MINUTES_ALARM = cmos.register(0x03, reset=None)
-    HOURS = cmos.register(0x04, reset=None)
-    HOURS_ALARM = cmos.register(0x05, reset=None)
+    SECONDS = cmos.register(0x00, reset=None, doc="0 to 59.")
+    SECONDS_ALARM = cmos.register(0x01, reset=None, doc="When the alarm goes; C0h and above: at any.")
+    MINUTES = cmos.register(0x02, reset=None, doc="0 to 59.")
+    MINUTES_ALARM = cmos.register(0x03, reset=None, doc="As SECONDS_ALARM.")
+    HOURS = cmos.register(0x04, reset=None, doc="0 to 23, or 1 to 12 with bit 7 for PM.")
+    HOURS_ALARM = cmos.register(0x05, reset=None, doc="As SECONDS_ALARM.")
     DAY_OF_WEEK = cmos.register(0x06, reset=None, doc="1: Sunday.")
-    DATE_OF_MONTH = cmos.register(0x07, reset=None)
-    MONTH = cmos.register(0x08, reset=None)
-    YEAR = cmos.register(0x09, reset=None)
+    DATE_OF_MONTH = cmos.register(0x07, reset=None, doc="1 to 31.")
+    MONTH = cmos.register(0x08, reset=None, doc="1 to 12.")
+    YEAR = cmos.register(0x09, reset=None, doc="0 to 99.")
     REGISTER_A = cmos.register(
         0x0A,
         reset=None,
@@ -86,6 +86,7 @@ class Mc146818(Device):
             "DV": bits(4, 6, doc="Divider: 2: 32768 Hz; 6 and 7: held in reset."),
             "UIP": bit(7, RO, doc="An update comes within 244 us."),
         },
+        doc="Divider and rate.",
     )
     REGISTER_B = cmos.register(
         0x0B,
@@ -100,13 +101,16 @@ class Mc146818(Device):
             "PIE": bit(6, doc="Periodic interrupt."),
             "SET": bit(7, doc="No updates: the guest sets the time."),
         },
+        doc="Format, and what interrupts.",
     )
     REGISTER_C = cmos.register(
         0x0C,
         fields={"UF": bit(4, RC), "AF": bit(5, RC), "PF": bit(6, RC), "IRQF": bit(7, RO)},
         doc="Interrupt flags.",
     )
-    REGISTER_D = cmos.register(0x0D, reset=0x80, access=RO, fields={"VRT": bit(7, RO, doc="Power never failed.")})
+    REGISTER_D = cmos.register(
+        0x0D, reset=0x80, access=RO, fields={"VRT": bit(7, RO, doc="Power never failed.")}, doc="Power."
+    )
     CENTURY = cmos.register(0x32, reset=None, doc="The year's first two digits.")
     MEMORY = cmos.window(NVRAM, NVRAM_SIZE, widths=(1,), doc="Memory for the firmware.")
 
@@ -114,6 +118,11 @@ class Mc146818(Device):
     set_up: bool = State(False, keep=True, doc="The firmware's settings were stored.")
     updated: int = State(0, keep=True, doc="When the last update was, in ns of the machine clock; the divider's phase.")
     looked: int = State(0, keep=True, doc="Up to when the flags show what happened, in ns of the machine clock.")
+
+    @INDEX.read
+    def _index_read(self) -> int:
+        """Firmware reads it, for want of another port that does nothing."""
+        return 0xFF
 
     # --- life ----------------------------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ def test_a_machine_may_be_told_to_end_instead_when_its_guest_resets_it(reason: R
 def test_a_reset_of_a_paused_machine_leaves_it_paused(monkeypatch: pytest.MonkeyPatch) -> None:
     pc = Pc(spins)
     resumed: list[VcpuThread] = []
-    monkeypatch.setattr(VcpuThread, "resume", resumed.append)
+    monkeypatch.setattr(VcpuThread, "resume", lambda thread: resumed.append(thread))
     states: list[tuple[RunState, bool]] = []
     pc.machine.request_pause()
     pc.machine.request_reset(ResetReason.HOST)

@@ -28,7 +28,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = (project / "pyproject.toml").read_text()
     entry = 'abacus = "acme_abacus:Abacus"'
     assert entry in settings
-    (project / "pyproject.toml").write_text(settings.replace(entry, f'{entry}\nunsound = "acme_abacus.unsound:Unsound"'))
+    (project / "pyproject.toml").write_text(
+        settings.replace(entry, f'{entry}\nunsound = "acme_abacus.unsound:Unsound"')
+    )
     (project / "acme_abacus" / "unsound.py").write_text("raise RuntimeError('unsound')\n")
     target = tmp_path_factory.mktemp("site")
     options = ["--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
