@@ -20,7 +20,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p southbridge
-	$(BIN)/mypy tests examples benchmarks
+	$(BIN)/mypy tests examples benchmarks tools
 
 bench: setup
 	@tools/need-packages qemu-system-x86 nasm seabios

@@ -1,7 +1,7 @@
 """A cache in front of Unicorn's search for the memory region behind an address.
 
-Each store that Unicorn looks at searches its tree of regions twice. On x86-64 hosts a function of machine code takes the
-place of the engine's `memory_mapping`; it remembers the page asked for last.
+Each store that Unicorn looks at searches its tree of regions twice. On x86-64 hosts a function of machine code takes
+the place of the engine's `memory_mapping`; it remembers the page asked for last.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from southbridge.component import State
 from southbridge.properties import Link, Property
 
 from . import mmc, packets
-from .drive import CHUNK, DRDY, DSC, Drive
+from .drive import CHUNK, Drive
 from .identify import packet_words, supported_mode
 
 DEVICE_RESET, PACKET = 0x08, 0xA0

@@ -16,7 +16,7 @@ from southbridge.component import State, timer
 from southbridge.device import Device
 from southbridge.errors import RealizeError
 from southbridge.properties import Property
-from southbridge.registers import RC, RO, WO, bit, bits
+from southbridge.registers import RC, RO, bit, bits
 
 from .calendar import Format, Moment, seconds_until
 from .settings import settings
@@ -61,7 +61,6 @@ class Mc146818(Device):
     ports = PortBank(2)
     INDEX = ports.register(
         0,
-        access=WO,
         fields={"ADDRESS": bits(0, 6), "NMI_DISABLE": bit(7)},
         doc="Which register or byte of memory DATA is; reads as ones.",
     )
@@ -178,6 +177,11 @@ class Mc146818(Device):
         self._follow()
 
     # --- accesses ------------------------------------------------------------------------------------------------
+
+    @INDEX.read
+    def read_index(self) -> int:
+        """Nothing drives the bus: firmware reads it to pass time."""
+        return 0xFF
 
     @DATA.read
     def read_data(self) -> int:

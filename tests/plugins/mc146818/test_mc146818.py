@@ -307,6 +307,7 @@ def test_bit_7_of_the_index_is_the_nmi_mask_and_the_index_cannot_be_read(rtc: Cl
     rtc.write(0x80 | 0x40, 0x77)
     assert rtc.read(0x40) == 0x77
     assert rtc.bench.read_port(0x70) == 0xFF
+    assert rtc.bench.guest_errors == []
 
 
 def test_what_the_firmware_finds(bench: Bench) -> None:

@@ -152,7 +152,15 @@ def test_a_table_that_is_not_there_is_an_error(bench: Bench, host: IdeDriver, ad
 def test_dma_to_registers_is_refused(bench: Bench, host: IdeDriver, adapter: Any, part: str) -> None:
     """CVE-2021-3929 and its like: a device reached through another one's DMA, or its own."""
     entered: list[int] = []
-    registers = Io("registers", 0x1000, lambda offset, size: entered.append(offset) or 0, lambda *a: entered.append(0))
+
+    def read(offset: int, size: int) -> int:
+        entered.append(offset)
+        return 0
+
+    def write(offset: int, size: int, value: int) -> None:
+        entered.append(offset)
+
+    registers = Io("registers", 0x1000, read, write)
     bench.machine.memory.root.add(0xE000_0000, registers)
     if part == "table":
         bench.write_port(host.master + 4, 0xE000_0000, 4)
