@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import ours, qemu
+from . import core, ours, qemu
 from .processes import Watched, watch
 
 RUNS = 7
@@ -76,7 +76,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         boot_times(table, Path(folder))
         accesses(table, Path(folder))
-    Console(width=110 if not sys.stdout.isatty() else None).print(table)
+    inside = Table("", "Southbridge", title="inside the core")
+    for name, cost in core.costs().items():
+        inside.add_row(name, f"{cost:.2f} us")
+    console = Console(width=110 if not sys.stdout.isatty() else None)
+    console.print(table)
+    console.print(inside)
 
 
 main()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -107,8 +109,20 @@ class Stage:
             elif spec.section == "blockdevs":
                 found[name] = MemoryDisk(self.random.randbytes(1 * MiB))
             elif spec.required:
-                found[name] = _example(cls, name, spec)
+                found[name] = self._example(cls, name, spec)
         return found
+
+    def _example(self, cls: type[Device], name: str, spec: PropertySpec) -> Any:
+        examples = spec.constraints.get("examples")
+        if examples:
+            return examples[0]
+        if declared_type(cls, name) is FilePath:
+            folder = tempfile.mkdtemp(prefix="southbridge-stage-")
+            weakref.finalize(self, shutil.rmtree, folder)
+            file = Path(folder, name)
+            file.write_bytes(bytes(64 * KiB))
+            return file
+        raise AssertionError(f"{cls.__name__} needs {name!r}: give examples=[...] in its declaration")
 
     def _provide_buses(self) -> None:
         machine = self.bench.machine
@@ -187,17 +201,6 @@ def layout(bench: Bench) -> dict[str, Any]:
         "devices": sorted(machine.devices),
         "timer": machine.clock.deadline(),
     }
-
-
-def _example(cls: type[Device], name: str, spec: PropertySpec) -> Any:
-    examples = spec.constraints.get("examples")
-    if examples:
-        return examples[0]
-    if declared_type(cls, name) is FilePath:
-        file = Path(tempfile.mkstemp()[1])
-        file.write_bytes(bytes(64 * KiB))
-        return file
-    raise AssertionError(f"{cls.__name__} needs {name!r}: give examples=[...] in its declaration")
 
 
 @functools.cache
