@@ -69,4 +69,4 @@ def _failed(error: Exception) -> int:
 
 
 def _status(outcome: Outcome) -> int:
-    return outcome.status or (1 if outcome.reason in FAILURES else 0)
+    return outcome.status & 0xFF or (1 if outcome.reason in FAILURES else 0)
