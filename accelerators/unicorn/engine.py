@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import platform
 import threading
 from collections.abc import Callable
@@ -33,8 +34,10 @@ CODE_PAGES = 1 << 14
 PHYSICAL_BITS = 40
 """Width of a guest-physical address, as CPUID gives it. RAM lies below."""
 
-_INTA_PAGE = 1 << 46
-"""Guest-physical; beyond what the guest's page tables reach."""
+_INTA_PAGES = 1 << 46
+"""Guest-physical, where the page is that serves interrupts: beyond what the guest's page tables reach, and at a random
+place there, since CR3 may point anywhere.
+"""
 _INTA_OFFSET = 100
 """Where QEMU reads the vector: `int_vector` in the page of an SVM control block."""
 
@@ -235,7 +238,7 @@ class Engine:
         """The CPU calls `take` for the vector when it takes an interrupt."""
 
         def read(_engine: int, offset: int, _size: int, _data: int) -> int:
-            if offset != _INTA_OFFSET or not self.interrupt_pending:
+            if offset != _INTA_OFFSET:
                 return 0
             if not self.env.tr.flags & SEGMENT_PRESENT:  # as in `thunks`
                 self.env.tr.flags, self.env.tr.limit = TASK_STATE, 0
@@ -246,8 +249,9 @@ class Engine:
 
         callbacks = lib.MmioRead(read), lib.MmioWrite(write)
         self._keep += callbacks
-        self.map_io(_INTA_PAGE, 0x1000, *callbacks)
-        self.env.vm_vmcb = _INTA_PAGE
+        page = _INTA_PAGES + (int.from_bytes(os.urandom(4), "little") << PAGE_SHIFT)
+        self.map_io(page, 0x1000, *callbacks)
+        self.env.vm_vmcb = page
 
     # --- memory --------------------------------------------------------------------------------------------------
 

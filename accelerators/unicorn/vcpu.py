@@ -46,8 +46,8 @@ class UnicornVcpu(Vcpu):
         self._vector = 0
         """The last one that was requested of the CPU."""
         self._acknowledging = False
-        self._delivering = False
-        """The CPU took an interrupt; it will clear its request flag, whoever set it meanwhile."""
+        self._clearing = False
+        """The CPU is about to clear one of its request flags, or did: what others set meanwhile may be lost."""
         self._behind = True
         """Something below waits to be caught up with."""
         self._map_changed = True
@@ -77,7 +77,7 @@ class UnicornVcpu(Vcpu):
             error = engine.run()
             with lock:
                 self._in_guest = False
-                self._delivering = False
+                self._clearing = False
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
@@ -95,12 +95,10 @@ class UnicornVcpu(Vcpu):
 
     def interrupt_changed(self) -> None:
         """See Vcpu."""
-        self._request_interrupt()
-        if self._delivering and self._engine.interrupt_pending:
-            if self._acknowledging or threading.get_ident() != self._thread:
-                self._engine.stop()
-            else:
-                self._delivering = False
+        # The flag itself says nothing: the CPU may have cleared it again already.
+        requested = self._request_interrupt()
+        if requested and self._clearing and (self._acknowledging or threading.get_ident() != self._thread):
+            self._engine.stop()
 
     def wakes(self) -> bool:
         """See Vcpu."""
@@ -123,6 +121,7 @@ class UnicornVcpu(Vcpu):
             raise ValueError("an external interrupt is being delivered although IF is clear")
         states.load(self._engine, state, self._power_on_msrs)
         self._halted = state.halted
+        self._clearing = state.nmi_pending
         self._a20 = None
         self._event = event
         # INT n is executed again: RIP still points at it.
@@ -168,6 +167,7 @@ class UnicornVcpu(Vcpu):
         if self._a20 is not None:
             engine.set_a20(self._a20)
             self._a20 = None
+            self._clearing = True
         for address, size in self._overwritten:
             engine.forget_code(address, size)
         self._overwritten.clear()
@@ -215,30 +215,32 @@ class UnicornVcpu(Vcpu):
         controller = self._machine.interrupt_controller
         return None if controller is None else controller.pending_vector()
 
-    def _request_interrupt(self) -> None:
-        """Passes the interrupt controller's request on to the CPU."""
+    def _request_interrupt(self) -> bool:
+        """Passes the interrupt controller's request on to the CPU. Whether there is one."""
         vector = self._pending_vector()
         if vector is not None:
             self._vector = vector
             self._engine.request_interrupt()
         elif self._engine.interrupt_pending:
             self._engine.withdraw_interrupt()
+        return vector is not None
 
     def _acknowledge(self) -> int:
         """The CPU takes an interrupt: the vector, and INTA for the controller."""
         vector = self._vector
         try:
             with self._machine.lock:
-                self._delivering = self._acknowledging = True
+                self._clearing = self._acknowledging = True
                 if self._event is not None and self._event.external:
                     vector, self._event = self._event.vector, None
                 else:
-                    controller = self._machine.interrupt_controller
-                    assert controller is not None
-                    pending = controller.pending_vector()
+                    # Where the request was withdrawn too late for the CPU, it gets what was requested.
+                    pending = self._pending_vector()
                     if pending is not None:
                         vector = pending
-                    controller.acknowledge(vector)
+                    controller = self._machine.interrupt_controller
+                    if controller is not None:
+                        controller.acknowledge(vector)
                 self.interrupt_changed()  # this one isn't requested any more; there may be another
                 self._acknowledging = False
         except BaseException as error:

@@ -35,7 +35,7 @@ class IdeCdrom(Drive):
     raw: bool = State(False, doc="The host gets whole blocks of 2352 bytes.")
     sense: int = State(0, ge=0, le=0xF_FFFF, doc="Sense key, code (8 bits) and qualifier (8 bits) of the last command.")
     attention: int = State(0, ge=0, le=0xFFFF, doc="Sense code and qualifier of a unit attention to report, or 0.")
-    event: int = State(0, ge=0, le=4, keep=True, doc="Media event to report, or 0.")
+    event: int = State(0, ge=0, le=3, keep=True, doc="Media event to report, or 0.")
     tray_open: bool = State(False, keep=True)
     locked: bool = State(False)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from southbridge.accelerator import ExitReason
@@ -105,6 +107,61 @@ def test_acknowledged_before_the_handlers_first_instruction(machine: FakeMachine
     machine.code("out 0x81, al\n iret", HANDLER)
     machine.run()
     assert order == [f"acknowledge {VECTOR}", "handler"]
+
+
+def on_another_thread(call: Callable[[], None]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("cause", ["delivery", "a20", "nmi"])
+def test_request_that_the_cpu_clears_at_once(machine: FakeMachine, cause: str) -> None:
+    """The CPU clears a flag of its own without a lock. Another thread's request in that moment is gone from the flags,
+    before its maker can look: so the CPU is stopped, and asks the interrupt controller anew.
+    """
+    vcpu = machine.vcpu
+    engine = vcpu._engine
+    machine.start(real_mode(nmi_pending=cause == "nmi"))
+    if cause == "delivery":
+        machine.request(VECTOR)
+        assert vcpu._acknowledge() == VECTOR
+    elif cause == "a20":
+        machine.accelerator.a20_changed(False)
+        vcpu._catch_up()
+    request = engine.request_interrupt
+
+    def lost() -> None:
+        request()
+        engine.withdraw_interrupt()
+
+    engine.request_interrupt = lost
+    on_another_thread(lambda: machine.request(VECTOR))
+    assert engine.mailbox.stop == 1
+    engine.request_interrupt = request
+    vcpu._prepare()
+    assert engine.interrupt_pending
+
+
+def test_request_without_danger_doesnt_stop_the_cpu(machine: FakeMachine) -> None:
+    machine.start(real_mode())
+    on_another_thread(lambda: machine.request(VECTOR))
+    assert machine.vcpu._engine.mailbox.stop == 0
+    assert machine.vcpu._engine.interrupt_pending
+
+
+def test_request_withdrawn_too_late(machine: FakeMachine) -> None:
+    """The CPU has decided to take the interrupt when another thread withdraws it: it gets that vector, not another."""
+    machine.start(real_mode())
+    machine.request(VECTOR)
+    machine.controller.requests.clear()
+    on_another_thread(machine.vcpu.interrupt_changed)
+    engine = machine.vcpu._engine
+    assert not engine.interrupt_pending
+    read = ctypes.PyDLL(str(engine.library.path)).x86_ldl_phys_x86_64  # what the CPU does then
+    read.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+    assert read(engine.cpu_address, engine.env.vm_vmcb + 100) == VECTOR
+    assert machine.controller.acknowledged == [VECTOR]
 
 
 def test_request_during_acknowledgement(machine: FakeMachine) -> None:
