@@ -16,6 +16,7 @@ from .properties import Configurable
 from .x86 import X86State
 
 if TYPE_CHECKING:
+    from .cpu_models import CpuModel
     from .machine import Machine
 
 
@@ -31,14 +32,21 @@ class ExitReason(enum.Enum):
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether an accelerator can be used here. `reason` says why, or why not and how to change that."""
+    """Whether an accelerator can be used here. `reason` says why, or why not and how to change that.
+
+    `auto` takes one that isn't `preferred` only where nothing else is usable.
+    """
 
     usable: bool
     reason: str
+    preferred: bool = True
 
 
 class AcceleratorFailure(Exception):
-    """The accelerator can't go on executing the guest: a state or instruction that it doesn't implement."""
+    """The accelerator can't go on executing the guest: a state or instruction that it doesn't implement.
+
+    The CPU stands before that instruction: another accelerator may go on there.
+    """
 
 
 class Vcpu(ABC):
@@ -72,6 +80,10 @@ class Vcpu(ABC):
         """
 
     @abstractmethod
+    def request_nmi(self) -> None:
+        """A non-maskable interrupt. Called with the lock held, from any thread, as `interrupt_changed` is."""
+
+    @abstractmethod
     def wakes(self) -> bool:
         """Whether a halted CPU would leave HLT now: an interrupt waits that it may take.
 
@@ -81,7 +93,10 @@ class Vcpu(ABC):
 
     @abstractmethod
     def save(self) -> X86State:
-        """The CPU's state. An interrupt that the CPU already took has been acknowledged at its controller."""
+        """The CPU's state between two instructions: one that waits for a port or register is completed first.
+
+        An interrupt that the CPU already took has been acknowledged at its controller.
+        """
 
     @abstractmethod
     def load(self, state: X86State) -> None:
@@ -95,8 +110,11 @@ class Vcpu(ABC):
 class Accelerator(Configurable, ABC):
     """What runs CPUs. One object serves one machine, from `attach` to `detach`."""
 
-    offloads: ClassVar[frozenset[str]] = frozenset()
-    """Types of the platform devices that it emulates itself."""
+    name: str = ""
+    """What users call it: its entry point's name."""
+
+    offloads: frozenset[str] = frozenset()
+    """The platform devices that it emulates itself, by `Device.platform`; fixed once it is constructed."""
 
     preference: ClassVar[int] = 0
     """`auto` picks the usable accelerator with the highest."""
@@ -106,17 +124,27 @@ class Accelerator(Configurable, ABC):
     def availability(cls) -> Availability:
         """Whether it works on this host. Cheap; raises nothing."""
 
+    def check_cpu(self, model: CpuModel) -> None:
+        """Raises SouthbridgeError, naming what is missing, unless its CPUs can be `model`. Cheap, before `attach`."""
+
+    def host_cpu(self) -> CpuModel | None:
+        """The model `host`: all that the host's CPU offers through this accelerator; None if it has no such model."""
+        return None
+
     @abstractmethod
     def attach(self, machine: Machine) -> None:
         """Begins to serve `machine`: called before its hooks are registered, and before any section is announced.
 
-        Raises SouthbridgeError if it can't.
+        Raises SouthbridgeError if it can't. The machine may still run on another accelerator.
         """
 
     @abstractmethod
     def detach(self) -> None:
-        """Ends it; RAM stays as it is."""
+        """Ends it; RAM stays as it is. Its vCPUs are closed already. It may be attached again."""
 
     @abstractmethod
     def create_vcpu(self, index: int) -> Vcpu:
-        """A new CPU in the state after power-on. Called on the main loop's thread."""
+        """A new CPU in the state after power-on, of the machine's model. Called on the main loop's thread.
+
+        Raises SouthbridgeError if there can't be that many.
+        """

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 from .accelerator import Accelerator, Availability
 from .block import BlockBackend
 from .construct import make_device, resolve_links, validated
-from .description.model import AUTO, Choice, Description, Part
+from .cpu_models import CpuModel, find_model
+from .description.model import AUTO, HOST_CPU, Choice, Description, Part
 from .device import Device
 from .discovery import describe, load, names, nearest
 from .errors import DescriptionError, PluginError, RealizeError, SouthbridgeError
@@ -35,8 +37,17 @@ def build(description: Description, *, strict: bool = False) -> Machine:
 
     Raises SouthbridgeError, with the place in the description, for what can't be had; all that was opened is closed.
     """
-    accelerator = choose_accelerator(description.accelerators)
-    machine = Machine(name=description.name, memory=description.memory, strict=strict)
+    accelerator, fallbacks = choose_accelerator(description)
+    machine = Machine(
+        name=description.name,
+        memory=description.memory,
+        cpus=description.cpus,
+        cpu=_cpu_model(description, accelerator),
+        strict=strict,
+    )
+    machine.accelerator_choices = {choice.type_name: choice.values for choice in description.accelerators}
+    if description.swaps_on_error:
+        machine.fallbacks = fallbacks
     for section in BACKENDS:
         machine.backends.setdefault(section, {})
     try:
@@ -64,27 +75,66 @@ def _takes_any_slot(part: Part) -> bool:
 # --- accelerators ------------------------------------------------------------------------------------------------
 
 
-def choose_accelerator(choices: Iterable[Choice]) -> Accelerator:
-    """The first of `choices` that can be used here. Raises SouthbridgeError, with each one's reason, if none can."""
-    choices = list(choices)
+def choose_accelerator(description: Description) -> tuple[Accelerator, list[Callable[[], Accelerator]]]:
+    """The first of the description's accelerators that can be used here, and what makes each of the further ones.
+
+    Raises SouthbridgeError, with each one's reason, if none can.
+    """
+    choices = description.accelerators
     refused: list[str] = []
-    for choice in choices:
+    for index, choice in enumerate(choices):
         candidates = _every_accelerator() if choice.type_name == AUTO else [choice]
-        usable: list[tuple[Choice, type[Accelerator], str]] = []
+        usable: list[tuple[Accelerator, Availability]] = []
         for candidate in candidates:
-            cls = cast("type[Accelerator] | None", candidate.cls)
-            found = availability(cls) if cls else Availability(False, candidate.problem)
-            if cls and found.usable:
-                usable.append((candidate, cls, found.reason))
-            else:
-                refused.append(f"{candidate.type_name}: {found.reason}")
+            try:
+                usable.append(_checked(candidate, description.cpu))
+            except SouthbridgeError as error:
+                refused.append(f"{candidate.type_name}: {error}")
         if usable:
-            chosen, cls, reason = max(usable, key=lambda item: item[1].preference)
+            chosen, found = max(usable, key=lambda item: (item[1].preferred, item[0].preference))
             others = f" (not usable: {'; '.join(refused)})" if refused else ""
-            log.info("accelerator %s: %s%s", chosen.type_name, reason, others)
-            return cls(**validated(cls, dict(chosen.values), chosen.type_name))
+            log.info("accelerator %s: %s%s", chosen.name, found.reason, others)
+            return chosen, [partial(_made, later, description.cpu) for later in choices[index + 1 :]]
     reasons = "; ".join(refused) or "none is installed"
     raise DescriptionError(f"no accelerator can be used here: {reasons}", choices[0].location, "accelerator")
+
+
+def accelerator_named(machine: Machine, name: str) -> Accelerator:
+    """The accelerator `name` for `machine`, not attached yet, with the properties that the description gives it.
+
+    Raises SouthbridgeError if there is none, or it can't be used here.
+    """
+    cls = load("accelerators", name)
+    values = machine.accelerator_choices.get(name, {})
+    try:
+        return _checked(Choice(name, cls, values, None), machine.cpu.name)[0]
+    except SouthbridgeError as error:
+        raise SouthbridgeError(f"accelerator {name}: {error}") from None
+
+
+def _made(choice: Choice, cpu: str) -> Accelerator:
+    return _checked(choice, cpu)[0]
+
+
+def _checked(choice: Choice, cpu: str) -> tuple[Accelerator, Availability]:
+    """A usable accelerator that can show the CPU model `cpu`. Raises SouthbridgeError, without its name."""
+    cls = cast("type[Accelerator] | None", choice.cls)
+    found = availability(cls) if cls else Availability(False, choice.problem)
+    if cls is None or not found.usable:
+        raise SouthbridgeError(found.reason)
+    accelerator = cls(**validated(cls, dict(choice.values), choice.type_name))
+    accelerator.name = choice.type_name
+    if cpu != HOST_CPU:
+        accelerator.check_cpu(find_model(cpu))
+    elif accelerator.host_cpu() is None:
+        raise SouthbridgeError("it has no CPU model `host`")
+    return accelerator, found
+
+
+def _cpu_model(description: Description, accelerator: Accelerator) -> CpuModel:
+    model = accelerator.host_cpu() if description.cpu == HOST_CPU else find_model(description.cpu)
+    assert model is not None
+    return model
 
 
 def _every_accelerator() -> list[Choice]:

@@ -27,6 +27,12 @@ class Device(Configurable, Component):
     state_version: ClassVar[int] = 1
     """Of the saved state; other versions are refused."""
 
+    platform: ClassVar[str] = ""
+    """The platform device that this models, by the name under which an accelerator may play it itself (offload).
+
+    Its saved state is then what it hands over, and what the accelerator hands back.
+    """
+
     hotpluggable: ClassVar[bool] = False
     """Whether it may come and go while the machine runs."""
 

@@ -51,6 +51,11 @@ class MachineHooks:
             raise PluginError(f"plugin {name!r}: {_one_line(str(error))}") from None
         self._link()
 
+    def call_one(self, plugin: object, hook: str, **arguments: Any) -> None:
+        """Calls `hook` of `plugin` alone, which is registered; nothing, if it doesn't implement it."""
+        others = {other for other in self._manager.get_plugins() if other is not plugin}
+        self._manager.subset_hook_caller(hook, others)(**arguments)
+
     def unregister(self, name: str) -> None:
         """The plugin of that name no longer takes part."""
         if self._manager.has_plugin(name):

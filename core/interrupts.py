@@ -25,6 +25,24 @@ class InterruptController(Protocol):
         """The CPU took `vector`, which `pending_vector` gave."""
 
 
+class LocalApic(InterruptController, Protocol):
+    """A CPU's local APIC as the CPU itself reaches it; its registers are in memory."""
+
+    @property
+    def base(self) -> int:
+        """IA32_APIC_BASE."""
+
+    def set_base(self, value: int) -> bool:
+        """The CPU writes IA32_APIC_BASE. False: #GP."""
+
+    @property
+    def cr8(self) -> int:
+        """Bits 7 to 4 of the task priority."""
+
+    @cr8.setter
+    def cr8(self, value: int) -> None: ...
+
+
 class Wire:
     """Carries the OR of its pins. Each sink is called with the new level when it changes."""
 
@@ -117,11 +135,15 @@ class IsaInterrupts:
         self._pins.append((owner, pin))
         return pin
 
-    def release(self, owner: Owner) -> None:
-        """`owner` no longer uses its lines, and lets go of them."""
+    def let_go(self, owner: Owner) -> None:
+        """No pin of `owner` asserts its line any more."""
         for other, pin in self._pins:
             if other is owner:
                 pin.set(False)
+
+    def release(self, owner: Owner) -> None:
+        """`owner` no longer uses its lines, and lets go of them."""
+        self.let_go(owner)
         self._pins = [(other, pin) for other, pin in self._pins if other is not owner]
         self._claims = {number: other for number, other in self._claims.items() if other is not owner}
 

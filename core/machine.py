@@ -16,27 +16,37 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .accelerator import AcceleratorFailure
 from .block import Executor, ThreadExecutor
 from .clock import Clock, Timer
+from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
+from .exchange import exchange, join, load_state, name_of, save_state
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, has_hooks
-from .interrupts import InterruptController, IsaInterrupts
+from .interrupts import InterruptController, IsaInterrupts, LocalApic
 from .mainloop import Alarm
 from .memory.ram import RamBlock
 from .memory.regions import Container, Io, Section
 from .memory.space import AddressSpace
-from .vcpus import VcpuThread
+from .msrs import Msrs
+from .offload import Offload
+from .vcpus import PATIENCE, VcpuThread
+from .x86 import X86State
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
     from .device import Device
 
 MEMORY_BITS = 52
+
+Result = TypeVar("Result")
+
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes in Python lets another one in: a vCPU must not starve the main loop."""
 
@@ -117,8 +127,21 @@ class A20Gate:
 class Machine:
     """A PC. Everything that devices, accelerators and monitors share."""
 
-    def __init__(self, *, name: str = "machine", memory: int, clock: Clock | None = None, strict: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        name: str = "machine",
+        memory: int,
+        cpus: int = 1,
+        cpu: CpuModel | None = None,
+        clock: Clock | None = None,
+        strict: bool = False,
+    ) -> None:
         self.name = name
+        self.cpus = cpus
+        """How many there are."""
+        self.cpu = cpu or find_model(DEFAULT_MODEL)
+        """What the guest sees of each."""
         self.strict = strict
         """What a device's code raises ends the machine, instead of only the device."""
         self.on_guest_reset: Callable[[ResetReason], bool] = lambda reason: True
@@ -138,20 +161,35 @@ class Machine:
         """Where RAM is, for firmware; filled in by the memory controller."""
         self.isa = IsaInterrupts()
         self.interrupt_controller: InterruptController | None = None
+        """What drives the INTR line: the pair of 8259A."""
+        self.local_apics: dict[int, LocalApic] = {}
+        """By the CPU's index."""
+        self.eoi_listeners: list[Callable[[int], None]] = []
+        """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
+        self.msrs = Msrs()
         self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
         self.firmware_config = FirmwareConfig()
         self.buses: dict[str, Any] = {}
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
         self.accelerator: Accelerator | None = None
+        self.accelerator_choices: dict[str, Mapping[str, Any]] = {}
+        """What the description says of accelerators: properties by name."""
+        self.offload = Offload(self)
+        self.fallbacks: list[Callable[[], Accelerator]] = []
+        """What takes over, in this order, when the accelerator can't go on executing the guest."""
         self._block_thread = ThreadExecutor("block I/O")
         self.executor: Executor = self._block_thread
         """Runs the back ends' blocking work outside the lock."""
         self.vcpus: list[VcpuThread] = []
+        self.cpu_threads: dict[int, int] = {}
+        """The CPUs' indices by their threads' identifiers."""
         self.state = RunState.PRELAUNCH
         self.guest_errors: deque[str] = deque(maxlen=256)
         """The last things that the guest did wrong."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._initial_state: dict[str, Any] | None = None
         self._requests: deque[Callable[[], None]] = deque()
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
@@ -192,16 +230,15 @@ class Machine:
 
     def set_accelerator(self, accelerator: Accelerator) -> None:
         """`accelerator` runs the machine's CPUs. Raises SouthbridgeError if it can't."""
+        accelerator.check_cpu(self.cpu)
         accelerator.attach(self)
         try:
-            self.hooks.register(accelerator, "accelerator")
+            with self.lock:
+                join(self.hooks, accelerator, self)
         except SouthbridgeError:
             accelerator.detach()
             raise
         self.accelerator = accelerator
-        with self.lock:
-            for section in self.memory.sections:
-                self.hooks.call.memory_region_added(section=section)
         self.hooks.call.accelerator_changed(machine=self, accelerator=accelerator)
 
     def created(self) -> None:
@@ -220,6 +257,7 @@ class Machine:
 
     async def _run(self) -> Outcome:
         self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self._ended = asyncio.Event()
         self._alarm = Alarm(self._loop, self._run_timers)
         self.clock.on_deadline = self._set_alarm
@@ -228,8 +266,12 @@ class Machine:
         try:
             for backend in self.backends["chardevs"].values():
                 backend.start(self._loop, self.lock)
-            self.vcpus = [VcpuThread(self, self.accelerator.create_vcpu(0))]
+            for index in range(self.cpus):
+                self.vcpus.append(VcpuThread(self, self.accelerator.create_vcpu(index)))
             self._reset_now()
+            if self._initial_state is not None:
+                with self.lock:
+                    load_state(self, self._initial_state)
             self._resume_now()
             self._serve_requests()
             await self._ended.wait()
@@ -284,6 +326,30 @@ class Machine:
         """Goes on soon."""
         self.post(self._resume_now)
 
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Has the main loop call `function`, and gives what that gives or raises. Not for whoever holds the lock.
+
+        Raises SouthbridgeError if the machine doesn't answer within seconds. Where no main loop runs, or on its own
+        thread, that is a plain call.
+        """
+        if self._loop is None or threading.get_ident() == self._loop_thread:
+            return function()
+        answer: Future[Result] = Future()
+
+        def run() -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(function())
+                except BaseException as error:
+                    answer.set_exception(error)
+
+        self.post(run)
+        try:
+            return answer.result(PATIENCE)
+        except TimeoutError:
+            answer.cancel()
+            raise SouthbridgeError(f"{self.name} didn't answer within {PATIENCE:.0f} s") from None
+
     def post(self, request: Callable[[], None]) -> None:
         """Has the main loop call `request` soon, with no vCPU lock held."""
         self._requests.append(request)
@@ -318,21 +384,27 @@ class Machine:
         self._park_vcpus()
         self._reset_now()
         if running:
-            for thread in self.vcpus:
-                thread.resume()
+            self._release_vcpus()
 
     def _reset_now(self) -> None:
         """Resets devices and CPUs; no vCPU is in the guest."""
-        with self.lock, self.memory.transaction(), self.ports.transaction():
-            for device in self.devices.values():
-                if not device.broken:
-                    self._guarded(device, device.reset)
+        with self.lock:
+            self.offload.end()
+            with self.memory.transaction(), self.ports.transaction():
+                for device in self.devices.values():
+                    if not device.broken:
+                        self._guarded(device, device.reset)
         self.hooks.call.machine_reset(machine=self)
-        from .x86 import X86State
-
         with self.lock:
             for thread in self.vcpus:
-                thread.vcpu.load(X86State(a20=self.a20.enabled))
+                state = X86State(a20=self.a20.enabled, waiting_for_sipi=thread.index > 0)
+                state.registers[2] = self.cpu.signature
+                thread.load(state)
+            self.offload.begin()
+
+    def _release_vcpus(self) -> None:
+        for thread in self.vcpus:
+            thread.resume()
 
     def _park_vcpus(self) -> None:
         for thread in self.vcpus:
@@ -354,8 +426,71 @@ class Machine:
             self.state = RunState.RUNNING
             with self.lock:
                 self.clock.start()
-            for thread in self.vcpus:
-                thread.resume()
+            self._release_vcpus()
+
+    # --- another accelerator, and the state ----------------------------------------------------------------------
+
+    def swap_accelerator(self, accelerator: Accelerator) -> None:
+        """`accelerator`, not attached to any machine, runs this machine's CPUs from now on; the guest doesn't notice.
+
+        From any thread that doesn't hold the lock. Raises SouthbridgeError, with the machine going on as it did, if it
+        can't take over.
+        """
+        self.call(lambda: self._swap_now(accelerator))
+
+    def _swap_now(self, accelerator: Accelerator) -> None:
+        accelerator.check_cpu(self.cpu)
+        if self.state is RunState.SHUTDOWN:
+            raise SouthbridgeError(f"{self.name} has ended")
+        with self._standing_still():
+            exchange(self, accelerator)
+        self.hooks.call.accelerator_changed(machine=self, accelerator=accelerator)
+        log.info("%s runs on %s", self.name, name_of(accelerator))
+
+    def save_state(self) -> dict[str, Any]:
+        """The clock, the CPUs and the devices, as plain data. The machine stands still for that; then it goes on.
+
+        Memory isn't in it: whoever wants both takes memory while the machine is paused.
+        """
+
+        def save() -> dict[str, Any]:
+            with self._standing_still():
+                return save_state(self)
+
+        return self.call(save)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes over what `save_state` gave: at once if the machine runs or is paused, else when it begins to run.
+
+        Raises SouthbridgeError for a state that isn't of such a machine, which is of no use any more then.
+        """
+        if self.state is RunState.PRELAUNCH:
+            self._initial_state = state
+            return
+
+        def load() -> None:
+            with self._standing_still():
+                load_state(self, state)
+
+        self.call(load)
+
+    @contextlib.contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """Inside, the vCPUs are parked, the clock stands and the lock is held. On the main loop's thread."""
+        running = self.state is RunState.RUNNING
+        try:
+            if running:
+                self._park_vcpus()
+            with self.lock:
+                self.clock.stop()
+                try:
+                    yield
+                finally:
+                    if running:
+                        self.clock.start()
+        finally:
+            if running:
+                self._release_vcpus()
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -375,10 +510,39 @@ class Machine:
 
     # --- interrupts ----------------------------------------------------------------------------------------------
 
+    def interrupts_of(self, cpu: int) -> InterruptController | None:
+        """What CPU number `cpu` asks for a vector: its local APIC, or the INTR line, which leads to the first CPU."""
+        return self.local_apics.get(cpu) or (None if cpu else self.interrupt_controller)
+
+    @property
+    def current_cpu(self) -> int:
+        """The index of the CPU whose access is served on the calling thread; 0 on other threads."""
+        return self.cpu_threads.get(threading.get_ident(), 0)
+
     def interrupt_changed(self) -> None:
-        """The interrupt controller's output, or the vector that it would give, changed."""
+        """An interrupt controller's output, or the vector that it would give, changed."""
         for thread in self.vcpus:
             thread.interrupt_changed()
+
+    def end_of_interrupt(self, vector: int) -> None:
+        """A CPU finished a level-triggered interrupt."""
+        for listener in self.eoi_listeners:
+            listener(vector)
+
+    def send_nmi(self, cpu: int) -> None:
+        """A non-maskable interrupt for CPU number `cpu`."""
+        if cpu < len(self.vcpus):
+            self.vcpus[cpu].request_nmi()
+
+    def send_init(self, cpu: int) -> None:
+        """INIT for CPU number `cpu`."""
+        if cpu < len(self.vcpus):
+            self.vcpus[cpu].request_init()
+
+    def send_startup(self, cpu: int, vector: int) -> None:
+        """A startup IPI for CPU number `cpu`."""
+        if cpu < len(self.vcpus):
+            self.vcpus[cpu].request_startup(vector)
 
     def send_msi(self, device: Device, address: int, data: int) -> None:
         """`device` signals a message."""
@@ -412,8 +576,20 @@ class Machine:
         self.ports.unlink()
 
     def vcpu_failed(self, vcpu: Vcpu, error: Exception) -> None:
-        """A vCPU can't go on: the machine ends."""
-        self.post(lambda: self._fail(error))
+        """A vCPU can't go on: another accelerator takes over if the accelerator is at fault, or the machine ends."""
+        if isinstance(error, AcceleratorFailure) and self.fallbacks:
+            self.post(lambda: self._fall_back(vcpu, error))
+        else:
+            self.post(lambda: self._fail(error))
+
+    def _fall_back(self, vcpu: Vcpu, error: AcceleratorFailure) -> None:
+        if all(thread.vcpu is not vcpu for thread in self.vcpus):
+            return  # another CPU's failure brought the exchange about already
+        if not self.fallbacks:
+            raise error
+        accelerator = self.fallbacks.pop(0)()
+        log.warning("%s: %s; going on with %s", self.name, error, name_of(accelerator))
+        self._swap_now(accelerator)
 
     def _guarded(self, device: Device, call: Callable[[], None]) -> None:
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from .accelerator import ExitReason, Vcpu
+from .accelerator import AcceleratorFailure, ExitReason, Vcpu
 from .errors import SouthbridgeError
+from .x86 import X86State
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -16,7 +17,7 @@ PATIENCE = 10.0
 
 
 class VcpuThread:
-    """Runs `vcpu` on a thread of its own; paused at first.
+    """Runs `vcpu` on a thread of its own; paused at first. Another accelerator's may take its place while it is parked.
 
     Its condition shares the machine's lock, so that no wake-up gets lost between looking at an interrupt controller
     and waiting.
@@ -24,19 +25,60 @@ class VcpuThread:
 
     def __init__(self, machine: Machine, vcpu: Vcpu) -> None:
         self.vcpu = vcpu
+        self.index = vcpu.index
         self._machine = machine
         self._changed = threading.Condition(machine.lock)
         self._paused = True
         self._parked = False
         self._stopping = False
         self._halted = False
+        self._waits_for_sipi = False
+        self._init = False
+        """An INIT came, and wasn't obeyed yet."""
+        self._startup: int | None = None
+        """The vector of a startup IPI that wasn't obeyed yet."""
         self._thread = threading.Thread(target=self._main, name=f"vcpu{vcpu.index}", daemon=True)
         self._thread.start()
+
+    # --- the CPU's state, while it is parked ---------------------------------------------------------------------
+
+    def save(self) -> X86State:
+        """The CPU's state."""
+        state = self.vcpu.save()
+        state.waiting_for_sipi |= self._waits_for_sipi
+        return state
+
+    def load(self, state: X86State) -> None:
+        """Goes on from `state`. Raises ValueError, naming what the accelerator can't represent."""
+        self.vcpu.load(state)
+        self._init, self._startup = False, None
+        # Where the accelerator plays the local APIC, it is the one that waits.
+        self._waits_for_sipi = state.waiting_for_sipi and not self._machine.offload.has("lapic")
+
+    # --- what others tell it -------------------------------------------------------------------------------------
 
     def interrupt_changed(self) -> None:
         """See Vcpu. Called with the lock held."""
         self.vcpu.interrupt_changed()
         if self._halted:
+            self._changed.notify_all()
+
+    def request_nmi(self) -> None:
+        """See Vcpu. Called with the lock held."""
+        self.vcpu.request_nmi()
+        if self._halted:
+            self._changed.notify_all()
+
+    def request_init(self) -> None:
+        """INIT: the CPU is reset, and waits for a startup IPI unless it is the first. Called with the lock held."""
+        self._init, self._startup = True, None
+        self._changed.notify_all()
+        self.vcpu.kick()
+
+    def request_startup(self, vector: int) -> None:
+        """A startup IPI, which only a CPU that waits for one obeys. Called with the lock held."""
+        if self._waits_for_sipi or self._init:
+            self._startup = vector
             self._changed.notify_all()
 
     def resume(self) -> None:
@@ -56,7 +98,7 @@ class VcpuThread:
         """Returns when the CPU is outside the guest. Raises SouthbridgeError if that takes too long."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._parked, PATIENCE):
-                raise SouthbridgeError(f"vCPU {self.vcpu.index} didn't leave the guest within {PATIENCE:.0f} s")
+                raise SouthbridgeError(f"vCPU {self.index} didn't leave the guest within {PATIENCE:.0f} s")
 
     def stop(self) -> None:
         """Ends the thread. The CPU's state stays."""
@@ -66,12 +108,19 @@ class VcpuThread:
         self.vcpu.kick()
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
-            raise SouthbridgeError(f"vCPU {self.vcpu.index} didn't stop within {PATIENCE:.0f} s")
+            raise SouthbridgeError(f"vCPU {self.index} didn't stop within {PATIENCE:.0f} s")
+
+    # --- the thread ----------------------------------------------------------------------------------------------
 
     def _main(self) -> None:
+        self._machine.cpu_threads[threading.get_ident()] = self.index
         try:
             while self._may_run():
-                reason = self.vcpu.run()
+                try:
+                    reason = self.vcpu.run()
+                except AcceleratorFailure as error:
+                    self._give_up(error)
+                    continue
                 if reason is ExitReason.HALTED:
                     self._wait_halted()
                 elif reason is ExitReason.SHUTDOWN:
@@ -79,24 +128,45 @@ class VcpuThread:
         except Exception as error:  # reported by the machine
             self._machine.vcpu_failed(self.vcpu, error)
         finally:
+            del self._machine.cpu_threads[threading.get_ident()]
             with self._changed:
                 self._parked = True
                 self._changed.notify_all()
 
     def _may_run(self) -> bool:
-        """Waits while paused. False: the thread is to end."""
+        """Waits while paused, or until started. False: the thread is to end."""
         with self._changed:
-            while self._paused and not self._stopping:
+            while not self._stopping:
+                if not self._paused:
+                    self._obey()
+                    if not self._waits_for_sipi:
+                        self._parked = False
+                        return True
                 self._parked = True
                 self._changed.notify_all()
                 self._changed.wait()
-            self._parked = False
-            return not self._stopping
+            return False
+
+    def _obey(self) -> None:
+        """INIT and the startup IPI, in this order."""
+        if self._init:
+            self._init = False
+            state = self.vcpu.save().after_init()
+            state.registers[2] = self._machine.cpu.signature
+            self.vcpu.load(state)
+            self._waits_for_sipi = self.index != 0
+        if self._startup is not None:
+            vector, self._startup = self._startup, None
+            if self._waits_for_sipi:
+                state = self.vcpu.save()
+                state.start_at(vector)
+                self.vcpu.load(state)
+                self._waits_for_sipi = False
 
     def _wait_halted(self) -> None:
         with self._changed:
             self._halted = True
-            while not (self._paused or self._stopping or self.vcpu.wakes()):
+            while not (self._paused or self._stopping or self._init or self.vcpu.wakes()):
                 self._changed.wait()
             self._halted = False
 
@@ -107,3 +177,9 @@ class VcpuThread:
         with self._changed:
             self._paused = True
             self._machine.request_reset(ResetReason.TRIPLE_FAULT)
+
+    def _give_up(self, error: AcceleratorFailure) -> None:
+        """The accelerator can't go on: the machine exchanges it, or ends; until then this CPU does nothing."""
+        with self._changed:
+            self._paused = True
+            self._machine.vcpu_failed(self.vcpu, error)

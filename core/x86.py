@@ -26,6 +26,8 @@ MSR_TSC = 0x10
 MSR_EFER = 0xC000_0080
 
 CR0_RESET = 0x6000_0010
+CR0_CACHE = 0x6000_0000
+"""CD and NW."""
 DR6_RESET = 0xFFFF_0FF0
 DR7_RESET = 0x400
 RFLAGS_RESET = 0x2
@@ -48,8 +50,14 @@ U256 = Annotated[int, _unsigned(256)]
 Flag = Annotated[bool, Field(strict=True)]
 MsrIndex = Annotated[int, Field(ge=0, lt=1 << 32)]
 """Also as text, which is how JSON has a dictionary's keys."""
+Component = Annotated[int, Field(gt=2, lt=63)]
 
 _NOTHING_ELSE = ConfigDict(extra="forbid")
+
+_KEPT_BY_INIT = (
+    *("fpu_control", "fpu_status", "fpu_tag", "fpu_opcode", "fpu_ip", "fpu_dp", "fpu_registers"),
+    *("mxcsr", "vector", "extended"),
+)
 
 
 @dataclass
@@ -145,10 +153,31 @@ class X86State:
     """Address bit 20 passes the gate."""
     in_smm: Flag = False
     smbase: U32 = 0x3_0000
+    waiting_for_sipi: Flag = False
+    """An application processor that nobody started since INIT."""
+    extended: dict[Component, bytes] = field(default_factory=dict)
+    """State components of XSAVE beyond AVX by number (SDM volume 1, 13.1): 5 opmask, 9 PKRU, ..."""
+
+    def after_init(self) -> X86State:
+        """The state that INIT leaves (SDM volume 3A, table 10-1): like after power-on, but for FPU, vectors and MSRs.
+
+        A CPU other than the first then waits for a startup IPI.
+        """
+        fresh = X86State(a20=self.a20, smbase=self.smbase, xcr0=self.xcr0, msrs=dict(self.msrs))
+        fresh.cr0 = CR0_RESET & ~CR0_CACHE | self.cr0 & CR0_CACHE
+        fresh.msrs.pop(MSR_EFER, None)
+        for name in _KEPT_BY_INIT:
+            setattr(fresh, name, getattr(self, name))
+        return fresh
 
     def to_dict(self) -> dict[str, Any]:
         """As plain numbers, strings, lists and dictionaries."""
         return dataclasses.asdict(self)
+
+    def start_at(self, vector: int) -> None:
+        """A startup IPI with `vector`: execution begins in real mode at that page (SDM volume 3A, 11.4.4)."""
+        self.cs.selector, self.cs.base, self.rip = vector << 8, vector << 12, 0
+        self.waiting_for_sipi = self.halted = False
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> X86State:

@@ -100,6 +100,11 @@ class UnicornVcpu(Vcpu):
         if requested and self._clearing and (self._acknowledging or threading.get_ident() != self._thread):
             self._engine.stop()
 
+    def request_nmi(self) -> None:
+        """See Vcpu."""
+        self._engine.cpu.interrupt_request |= INTERRUPT_NMI
+        self._engine.stop()
+
     def wakes(self) -> bool:
         """See Vcpu."""
         engine = self._engine

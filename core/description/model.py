@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..cpu_models import find_model
 from ..discovery import KINDS, names, nearest
 from ..discovery import load as load_plugin
-from ..errors import DescriptionError, Location, PluginError
+from ..errors import DescriptionError, Location, PluginError, SouthbridgeError
 from ..properties import Configurable
 from ..units import GiB, KiB, MiB, format_size, parse_size
 from .loader import SECTIONS, load_tree
@@ -23,7 +24,11 @@ MEMORY_UNIT = 4 * KiB
 LARGEST_MEMORY = 1024 * GiB
 ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 LONGEST_ID = 64
-KEYS = ("name", "extends", "accelerator", "memory", *SECTIONS)
+MOST_CPUS = 255
+DEFAULT_CPU = "portable"
+HOST_CPU = "host"
+ON_INTERNAL_ERROR = ("stop", "swap")
+KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "memory", *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,13 @@ class Description:
     name: str
     file: Path
     memory: int
+    cpus: int
+    cpu: str
+    """The name of the CPU model."""
+    cpu_location: Location | None
     accelerators: tuple[Choice, ...]
+    swaps_on_error: bool
+    """The next one of `accelerators` takes over from one that can't go on executing the guest."""
     sections: Mapping[str, Mapping[str, Part]]
 
 
@@ -88,12 +99,18 @@ def load(machine: str = "pc", settings: Iterable[str] = ()) -> Description:
         if key not in KEYS:
             hint = nearest(key, KEYS) or f" (there are: {', '.join(KEYS)})"
             raise DescriptionError(f"a machine description has no such key{hint}", tree.keys[key], key)
+    cpu = tree.entries.get("cpu")
+    accelerators = _accelerators(tree.entries.get("accelerator"))
     return Description(
-        _name(tree.entries.get("name"), path.stem),
-        path,
-        _memory(tree.entries.get("memory")),
-        _accelerators(tree.entries.get("accelerator")),
-        _sections(tree),
+        name=_name(tree.entries.get("name"), path.stem),
+        file=path,
+        memory=_memory(tree.entries.get("memory")),
+        cpus=_cpus(tree.entries.get("cpus")),
+        cpu=_cpu(cpu),
+        cpu_location=cpu.location if cpu else None,
+        accelerators=accelerators,
+        swaps_on_error=_swaps_on_error(tree.entries.get("on_internal_error"), accelerators),
+        sections=_sections(tree),
     )
 
 
@@ -122,7 +139,42 @@ def _memory(node: Node | None) -> int:
     return size
 
 
-# --- accelerators ------------------------------------------------------------------------------------------------
+# --- CPUs and accelerators ----------------------------------------------------------------------------------------
+
+
+def _cpus(node: Node | None) -> int:
+    if node is None or is_null(node):
+        return 1
+    if not isinstance(node, Scalar) or type(node.value) is not int or not 1 <= node.value <= MOST_CPUS:
+        raise DescriptionError(
+            f"expected a number of CPUs, 1 to {MOST_CPUS}, not {what_is(node)}", node.location, "cpus"
+        )
+    return node.value
+
+
+def _cpu(node: Node | None) -> str:
+    if node is None or is_null(node):
+        return DEFAULT_CPU
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        raise DescriptionError(f"expected a CPU model's name, not {what_is(node)}", node.location, "cpu")
+    if node.value != HOST_CPU:
+        try:
+            find_model(node.value)
+        except SouthbridgeError as error:
+            raise DescriptionError(str(error), node.location, "cpu") from None
+    return node.value
+
+
+def _swaps_on_error(node: Node | None, accelerators: tuple[Choice, ...]) -> bool:
+    if node is None or is_null(node):
+        return False
+    key = "on_internal_error"
+    if not isinstance(node, Scalar) or node.value not in ON_INTERNAL_ERROR:
+        expected = " or ".join(ON_INTERNAL_ERROR)
+        raise DescriptionError(f"expected {expected}, not {what_is(node)}", node.location, key)
+    if node.value == "swap" and len(accelerators) < 2:
+        raise DescriptionError("`swap` needs a list of accelerators: [kvm, unicorn]", node.location, key)
+    return node.value == "swap"
 
 
 def _accelerators(node: Node | None) -> tuple[Choice, ...]:

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..cpu_models import models
 from ..discovery import KINDS, load, names, summary
 from ..errors import PluginError
 from ..properties import Configurable, property_model
 from .loader import SECTIONS, shipped
-from .model import AUTO, ID, LONGEST_ID
+from .model import AUTO, HOST_CPU, ID, LONGEST_ID, MOST_CPUS, ON_INTERNAL_ERROR
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -43,6 +44,16 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "examples": list(shipped()),
             },
             "accelerator": _accelerator([name for name, _ in required["accelerators"]]),
+            "on_internal_error": {
+                "enum": list(ON_INTERNAL_ERROR),
+                "description": "What happens when an accelerator can't go on executing the guest: the machine stops, "
+                "or the next accelerator of the list takes over.",
+            },
+            "cpu": {
+                "enum": [*models(), HOST_CPU],
+                "description": "The CPU model, whichever accelerator runs it; host is all that the host's CPU has.",
+            },
+            "cpus": {"type": "integer", "minimum": 1, "maximum": MOST_CPUS, "description": "How many there are."},
             "memory": {
                 "type": ["integer", "string"],
                 "description": "The size of the guest's RAM, a multiple of 4 KiB.",

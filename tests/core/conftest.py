@@ -129,6 +129,7 @@ class StillVcpu(Vcpu):
     def run(self): return ExitReason.HALTED
     def kick(self): pass
     def interrupt_changed(self): pass
+    def request_nmi(self): pass
     def wakes(self): return False
     def save(self): return X86State()
     def load(self, state): pass

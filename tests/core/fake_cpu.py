@@ -84,6 +84,8 @@ class FakeVcpu(Vcpu):
 
     def interrupt_changed(self) -> None: ...
 
+    def request_nmi(self) -> None: ...
+
     def wakes(self) -> bool:
         self.waits.set()
         controller = self.machine.interrupt_controller

@@ -55,7 +55,8 @@ CONTENTS = {
     "an unknown key": ("memry: 1M\n", "1:1: memry: a machine description has no such key; did you mean 'memory'?"),
     "an unknown key like none": (
         "zzz: 1M\n",
-        "1:1: zzz: a machine description has no such key (there are: name, extends, accelerator, memory, blockdevs, "
+        "1:1: zzz: a machine description has no such key (there are: name, extends, accelerator, "
+        "on_internal_error, cpu, cpus, memory, blockdevs, "
         "chardevs, netdevs, displays, monitors, devices)",
     ),
     "no name": ("name: [a]\n", "1:7: name: expected a name, at most 64 characters, not a list"),

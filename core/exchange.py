@@ -1,0 +1,120 @@
+"""What a machine is made of at an instant, taken and put back: the accelerator exchanged, its state saved and loaded.
+
+All of these are called on the main loop's thread, with the lock held, while the vCPUs are parked and the clock stands
+still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .accelerator import Accelerator, AcceleratorFailure, Vcpu
+from .errors import SouthbridgeError
+from .x86 import X86State
+
+if TYPE_CHECKING:
+    from .hooks import MachineHooks
+    from .machine import Machine
+
+PLUGIN = "accelerator"
+"""Under which the accelerator is registered with the hooks."""
+
+
+def join(hooks: MachineHooks, accelerator: Accelerator, machine: Machine) -> None:
+    """An attached accelerator's hooks are the machine's from now on, and it learns of the memory map."""
+    hooks.register(accelerator, PLUGIN)
+    for section in machine.memory.sections:
+        hooks.call_one(accelerator, "memory_region_added", section=section)
+
+
+def exchange(machine: Machine, new: Accelerator) -> None:
+    """`new`, which isn't attached yet, runs the machine's CPUs in place of its accelerator, over the same RAM.
+
+    Raises SouthbridgeError, with the old one in place and able to go on, if `new` can't.
+    """
+    old = machine.accelerator
+    assert old is not None
+    machine.offload.end()
+    before = [thread.vcpu for thread in machine.vcpus]
+    made: list[Vcpu] = []
+    try:
+        states = [thread.save() for thread in machine.vcpus]
+        new.attach(machine)
+        machine.hooks.unregister(PLUGIN)
+        machine.accelerator = new
+        join(machine.hooks, new, machine)
+        for thread, state in zip(machine.vcpus, states, strict=True):
+            thread.vcpu = new.create_vcpu(thread.index)
+            made.append(thread.vcpu)
+            thread.load(state)
+        machine.offload.begin()
+    except Exception as error:
+        machine.offload.end()
+        for thread, vcpu in zip(machine.vcpus, before, strict=True):
+            thread.vcpu = vcpu
+        machine.accelerator = old
+        _leave(machine, new, made)
+        machine.hooks.register(old, PLUGIN)
+        machine.offload.begin()
+        if not isinstance(error, SouthbridgeError | AcceleratorFailure | ValueError):
+            raise
+        raise SouthbridgeError(f"{name_of(new)} can't take over: {error}; {name_of(old)} goes on") from error
+    for vcpu in before:
+        vcpu.close()
+    old.detach()
+    machine.interrupt_changed()
+
+
+def _leave(machine: Machine, accelerator: Accelerator, vcpus: list[Vcpu]) -> None:
+    for vcpu in vcpus:
+        vcpu.close()
+    machine.hooks.unregister(PLUGIN)
+    accelerator.detach()
+
+
+def save_state(machine: Machine) -> dict[str, Any]:
+    """The clock, the CPUs and the devices, as plain data; memory isn't in it."""
+    machine.offload.end()
+    try:
+        return {
+            "clock": machine.clock.now(),
+            "cpus": [thread.save().to_dict() for thread in machine.vcpus],
+            "devices": {id: device.save() for id, device in machine.devices.items()},
+        }
+    finally:
+        machine.offload.begin()
+
+
+def load_state(machine: Machine, saved: dict[str, Any]) -> None:
+    """Takes over what `save_state` gave. Raises SouthbridgeError; the machine isn't of use then."""
+    states = _cpu_states(saved["cpus"], len(machine.vcpus))
+    devices = saved["devices"]
+    if devices.keys() != machine.devices.keys():
+        different = ", ".join(sorted(devices.keys() ^ machine.devices.keys()))
+        raise SouthbridgeError(f"the saved state is of a machine with other devices: {different}")
+    machine.offload.end()
+    machine.clock.set(saved["clock"])
+    with machine.memory.transaction(), machine.ports.transaction():
+        for id, device in machine.devices.items():
+            device.load(devices[id])
+    for thread, state in zip(machine.vcpus, states, strict=True):
+        try:
+            thread.load(state)
+        except ValueError as error:
+            raise SouthbridgeError(f"the saved state of CPU {thread.index}: {error}") from None
+    machine.offload.begin()
+    machine.interrupt_changed()
+
+
+def _cpu_states(saved: list[dict[str, Any]], number: int) -> list[X86State]:
+    if len(saved) != number:
+        raise SouthbridgeError(f"the saved state is of a machine with {len(saved)} CPUs; this one has {number}")
+    try:
+        return [X86State.from_dict(state) for state in saved]
+    except ValueError as error:
+        raise SouthbridgeError(f"the saved state: {error}") from None
+
+
+def name_of(accelerator: Accelerator) -> str:
+    """What users call it."""
+    return accelerator.name or type(accelerator).__name__
