@@ -79,6 +79,7 @@ def save_state(machine: Machine) -> dict[str, Any]:
         return {
             "clock": machine.clock.now(),
             "cpus": [thread.save().to_dict() for thread in machine.vcpus],
+            "msrs": machine.msrs.save(),
             "devices": {id: device.save() for id, device in machine.devices.items()},
         }
     finally:
@@ -94,6 +95,7 @@ def load_state(machine: Machine, saved: dict[str, Any]) -> None:
         raise SouthbridgeError(f"the saved state is of a machine with other devices: {different}")
     machine.offload.end()
     machine.clock.set(saved["clock"])
+    machine.msrs.load(saved["msrs"])
     with machine.memory.transaction(), machine.ports.transaction():
         for id, device in machine.devices.items():
             device.load(devices[id])

@@ -166,7 +166,7 @@ class Machine:
         """By the CPU's index."""
         self.eoi_listeners: list[Callable[[int], None]] = []
         """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
-        self.msrs = Msrs()
+        self.msrs = Msrs(self.cpu.msrs, cpus)
         self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
         self.firmware_config = FirmwareConfig()
         self.buses: dict[str, Any] = {}
@@ -390,6 +390,7 @@ class Machine:
         """Resets devices and CPUs; no vCPU is in the guest."""
         with self.lock:
             self.offload.end()
+            self.msrs.reset()
             with self.memory.transaction(), self.ports.transaction():
                 for device in self.devices.values():
                     if not device.broken:

@@ -1,30 +1,22 @@
-"""CPU models: what a guest sees of a CPU, whichever accelerator runs it."""
+"""CPU models: what CPUID, the model-specific registers and the signature at reset show, as data.
 
-from __future__ import annotations
+A machine has one model, whichever accelerator runs it. `find_model` knows those that this package defines; an
+accelerator may have one of its own, named `host`.
+"""
 
-from dataclasses import dataclass
+from .cpuid import CpuidEntry, CpuidTable
+from .errors import UnknownModelError
+from .model import CpuModel
+from .model_msrs import ModelMsr
+from .registry import DEFAULT_MODEL, find_model, model_names
 
-from ..errors import SouthbridgeError
-
-DEFAULT_MODEL = "portable"
-
-
-@dataclass(frozen=True)
-class CpuModel:
-    """A CPU as the guest sees it."""
-
-    name: str
-    signature: int = 0x663
-    """EAX of CPUID leaf 1, and EDX after a reset."""
-
-
-def models() -> list[str]:
-    """The names of the models."""
-    return ["portable", "qemu64"]
-
-
-def find_model(name: str) -> CpuModel:
-    """The model of that name. Raises SouthbridgeError if there is none."""
-    if name not in models():
-        raise SouthbridgeError(f"no CPU model {name!r}")
-    return CpuModel(name)
+__all__ = [
+    "DEFAULT_MODEL",
+    "CpuModel",
+    "CpuidEntry",
+    "CpuidTable",
+    "ModelMsr",
+    "UnknownModelError",
+    "find_model",
+    "model_names",
+]

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..cpu_models import models
+from ..cpu_models import model_names
 from ..discovery import KINDS, load, names, summary
 from ..errors import PluginError
 from ..properties import Configurable, property_model
@@ -50,7 +50,7 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "or the next accelerator of the list takes over.",
             },
             "cpu": {
-                "enum": [*models(), HOST_CPU],
+                "enum": [*model_names(), HOST_CPU],
                 "description": "The CPU model, whichever accelerator runs it; host is all that the host's CPU has.",
             },
             "cpus": {"type": "integer", "minimum": 1, "maximum": MOST_CPUS, "description": "How many there are."},

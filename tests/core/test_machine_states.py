@@ -111,7 +111,9 @@ def test_a_reset_starts_devices_and_cpu_anew(reason: ResetReason) -> None:
     pc.run()
     assert pc.events[1:] == ["reset", "resumed", "reset", ("stopped", ShutdownReason.GUEST_SHUTDOWN)]
     assert pc.call.resets == 2
-    assert pc.vcpu.loads == [X86State(a20=False)] * 2
+    power_on = X86State(a20=False)
+    power_on.registers[2] = pc.machine.cpu.signature
+    assert pc.vcpu.loads == [power_on] * 2
 
 
 @pytest.mark.parametrize(
