@@ -51,6 +51,8 @@ INTERRUPT_NMI = 0x200
 
 HIDDEN_SHADOW = 1 << 3
 """In hflags: the interrupt shadow."""
+HIDDEN_FLAGS = 1 << 8 | 3 << 12 | 1 << 17
+"""TF, IOPL and VM: a software CPU has them in eflags alone; here they would stay when the guest clears them."""
 HIDDEN_LMA = 1 << 14
 HIDDEN_CS64 = 1 << 15
 HIDDEN_GLOBAL_INTERRUPTS = 1 << 0

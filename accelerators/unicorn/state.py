@@ -9,6 +9,7 @@ from southbridge.x86 import MSR_EFER, MSR_TSC, SEGMENT_REGISTERS, DescriptorTabl
 
 from . import library as lib
 from .engine import (
+    HIDDEN_FLAGS,
     HIDDEN_GLOBAL_INTERRUPTS,
     HIDDEN_NMI_MASKED,
     HIDDEN_SHADOW,
@@ -132,6 +133,7 @@ def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int]) -> None
     env.hflags2 = HIDDEN_GLOBAL_INTERRUPTS | (HIDDEN_NMI_MASKED if state.nmi_masked else 0)
     env.hflags = HIDDEN_SHADOW if state.interrupt_shadow else 0
     library.x86_update_hflags_x86_64(engine.env_address)
+    env.hflags &= ~HIDDEN_FLAGS
     _load_debug_registers(engine, state.debug)
     _load_fpu(engine, state)
     engine.forget_all_code()

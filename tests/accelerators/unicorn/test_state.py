@@ -13,6 +13,7 @@ from southbridge.x86 import MSR_TSC, DescriptorTable, PendingEvent, Segment, X86
 
 from tests.accelerators.unicorn.guest import (
     CODE64,
+    DATA32,
     TSS,
     USER_CODE32,
     USER_CODE64,
@@ -24,6 +25,8 @@ from tests.accelerators.unicorn.guest import (
     protected_mode,
     real_mode,
 )
+
+TSS_BASE = 0xB000
 
 
 def timeless(state: X86State) -> X86State:
@@ -45,7 +48,7 @@ def virtual_8086(machine: FakeMachine) -> X86State:
     ):
         setattr(state, name, Segment(selector, selector << 4, 0xFFFF, 0xF300))
     state.rip = 0
-    state.tr = Segment(TSS, 0xB000, 0x67, 0x8B00)
+    state.tr = Segment(TSS, TSS_BASE, 0x67, 0x8B00)
     return state
 
 
@@ -115,6 +118,21 @@ def test_save_gives_what_was_loaded(machine: FakeMachine, mode: str, seed: int) 
     machine.new_vcpu().load(saved)
     assert timeless(machine.vcpu.save()) == timeless(saved)
     assert X86State.from_dict(saved.to_dict()) == saved
+
+
+@pytest.mark.parametrize("flag", [1 << 12, 3 << 12], ids=["iopl-1", "iopl-3"])
+def test_a_loaded_privilege_level_goes_when_the_guest_clears_it(machine: FakeMachine, flag: int) -> None:
+    """IOPL, VM and TF are in the flags alone: a copy that stayed set would let ring 3 reach the ports."""
+    machine.write(TSS_BASE, bytes(4) + (0x6000).to_bytes(4, "little") + DATA32.to_bytes(4, "little"))
+    machine.write(13 * 8, gate(13, machine.code("mov al, 13\nout 0xe9, al\nout 0xf4, al", 0x3000, 32)))
+    program = f"push 2\npopfd\npush {USER_DATA}\npush 0x5000\npush 2\npush {USER_CODE32}\npush 0x2000\niretd"
+    machine.code(program, bits=32)
+    machine.code("cli\nout 0xf4, al", 0x2000, 32)
+    state = protected_mode(machine, rflags=flag | 2)
+    state.tr = Segment(TSS, TSS_BASE, 0x67, 0x8B00)
+    machine.start(state)
+    machine.run()
+    assert machine.log == bytes([13])
 
 
 def test_power_on(machine: FakeMachine) -> None:
