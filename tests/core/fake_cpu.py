@@ -18,8 +18,8 @@ Guest = Callable[["FakeVcpu"], Generator[ExitReason, None, None]]
 class FakeVcpu(Vcpu):
     """Runs `guest`, from its beginning after each reset."""
 
-    def __init__(self, machine: Machine, guest: Guest) -> None:
-        self.index = 0
+    def __init__(self, machine: Machine, guest: Guest, index: int = 0) -> None:
+        self.index = index
         self.machine = machine
         self.inside = False
         """Whether `run` is under way."""
@@ -112,6 +112,7 @@ class FakeAccelerator(Accelerator):
         self.guest = guest
         self.machine: Machine | None = None
         self.vcpu: FakeVcpu | None = None
+        """The first CPU."""
 
     @classmethod
     def availability(cls) -> Availability:
@@ -125,5 +126,7 @@ class FakeAccelerator(Accelerator):
 
     def create_vcpu(self, index: int) -> Vcpu:
         assert self.machine is not None
-        self.vcpu = FakeVcpu(self.machine, self.guest)
-        return self.vcpu
+        vcpu = FakeVcpu(self.machine, self.guest, index)
+        if index == 0:
+            self.vcpu = vcpu
+        return vcpu

@@ -136,8 +136,8 @@ class Recorder:
 class Pc:
     """A machine with the devices above, and a guest."""
 
-    def __init__(self, guest: Guest, *, strict: bool = False) -> None:
-        self.machine = Machine(name="pc", memory=1 * MiB, strict=strict)
+    def __init__(self, guest: Guest, *, strict: bool = False, cpus: int = 1) -> None:
+        self.machine = Machine(name="pc", memory=1 * MiB, strict=strict, cpus=cpus)
         self.machine.memory.root.add(0, Ram("ram", self.machine.ram))
         self.accelerator = FakeAccelerator(guest)
         self.recorder = Recorder(self.machine)
