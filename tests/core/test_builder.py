@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from southbridge.builder import build
+from southbridge.builder import accelerator_named, build
 from southbridge.description import load
 from southbridge.errors import PluginError, SouthbridgeError
 from southbridge.machine import Machine, ShutdownReason
@@ -152,6 +152,83 @@ def test_a_broken_accelerator_that_is_the_only_choice(
     distribution("broken", "3", "[southbridge.accelerators]\nbroken = broken:X\n", broken="raise OSError('no')")
     expected = "accelerator 'broken' (broken:X, of broken 3) can't be imported: OSError: no"
     assert refusal(write("accelerator: broken\n")) == f"1:14: accelerator: {expected}"
+
+
+MORE_ACCELERATORS = """
+from kit import Still
+from southbridge import Availability, SouthbridgeError
+from southbridge.cpu_models import find_model
+
+class Reluctant(Still):
+    preference = 1000
+
+    @classmethod
+    def availability(cls): return Availability(True, "slow here", preferred=False)
+    def host_cpu(self): return find_model("Nehalem")
+
+class Plain(Still):
+    def check_cpu(self, model):
+        if "sse4.2" in model.features:
+            raise SouthbridgeError("it lacks sse4.2")
+"""
+
+
+@pytest.fixture
+def more_accelerators(distribution: Callable[..., Path]) -> None:
+    entry_points = "[southbridge.accelerators]\nreluctant = more:Reluctant\nplain = more:Plain\n"
+    distribution("more", "1", entry_points, more=MORE_ACCELERATORS)
+
+
+def accelerator_of(path: Path) -> str:
+    return type(build(load(str(path))).accelerator).__name__
+
+
+@pytest.mark.usefixtures("more_accelerators")
+def test_auto_takes_one_that_is_slow_here_only_without_others(
+    write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("accelerator: auto\n")
+    monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "plain")
+    assert accelerator_of(path) == "Still"
+    monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "southbridge, still, plain")
+    assert accelerator_of(path) == "Reluctant"
+
+
+@pytest.mark.usefixtures("more_accelerators")
+def test_one_that_cannot_show_the_cpu_is_not_chosen(write: Callable[[str], Path]) -> None:
+    assert accelerator_of(write("accelerator: [plain, still]\ncpu: Westmere\n")) == "Still"
+    assert accelerator_of(write("accelerator: [plain, still]\n")) == "Plain"
+    expected = "1:14: accelerator: no accelerator can be used here: plain: it lacks sse4.2"
+    assert refusal(write("accelerator: plain\ncpu: Westmere\n")) == expected
+
+
+@pytest.mark.usefixtures("more_accelerators")
+def test_the_hosts_cpu_is_the_accelerators(write: Callable[[str], Path]) -> None:
+    machine = build(load(str(write("accelerator: reluctant\ncpu: host\n"))))
+    assert machine.cpu.name == "Nehalem"
+    expected = "1:14: accelerator: no accelerator can be used here: plain: it has no CPU model `host`"
+    assert refusal(write("accelerator: plain\ncpu: host\n")) == expected
+
+
+def test_the_next_accelerators_stand_by_if_the_description_says_so(write: Callable[[str], Path]) -> None:
+    plain = build(load(str(write("accelerator: [still, {type: still, speed: 0}]\n"))))
+    assert plain.fallbacks == []
+    path = write("accelerator: [absent, still, {type: still, speed: 0}, absent]\non_internal_error: swap\n")
+    machine = build(load(str(path)))
+    first, second = machine.fallbacks
+    assert first().name == "still"
+    with pytest.raises(SouthbridgeError, match="the machine room is locked"):
+        second()
+
+
+def test_an_accelerator_for_a_swap_has_the_descriptions_properties(write: Callable[[str], Path]) -> None:
+    machine = build(load(str(write("accelerator: [{type: still, speed: 0}]\ncpus: 3\n"))))
+    assert machine.cpus == 3
+    assert accelerator_named(machine, "still").name == "still"
+    with pytest.raises(SouthbridgeError, match="accelerator absent: the machine room is locked"):
+        accelerator_named(machine, "absent")
+    with pytest.raises(SouthbridgeError, match="there is no accelerator 'stil'; did you mean 'still'"):
+        accelerator_named(machine, "stil")
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------

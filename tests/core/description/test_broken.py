@@ -70,6 +70,20 @@ CONTENTS = {
         "memory: 99999T\n",
         "1:9: memory: expected a multiple of 4 KiB, at most 1024 GiB, not '99999T'",
     ),
+    "no CPU": ("cpus: 0\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not 0"),
+    "too many CPUs": ("cpus: 256\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not 256"),
+    "CPUs that are no number": ("cpus: two\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not 'two'"),
+    "a truth value of CPUs": ("cpus: true\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not true"),
+    "an unknown CPU": ("cpu: qemu46\n", "1:6: cpu: there is no CPU model 'qemu46'; did you mean qemu64?"),
+    "a CPU that is no name": ("cpu: 486\n", "1:6: cpu: expected a CPU model's name, not 486"),
+    "what no error does": (
+        "accelerator: [still, absent]\non_internal_error: dance\n",
+        "2:20: on_internal_error: expected stop or swap, not 'dance'",
+    ),
+    "nothing to swap to": (
+        "accelerator: still\non_internal_error: swap\n",
+        "2:20: on_internal_error: `swap` needs a list of accelerators: [kvm, unicorn]",
+    ),
     "an empty section": (
         "devices:\n",
         "1:9: devices: expected a mapping from ids to devices ({} for none), not null",
