@@ -56,21 +56,22 @@ def State(default: Any, *, keep: bool = False, doc: str = "", **constraints: Any
 
 
 class PartsSpec:
-    """The declaration of a component's parts."""
+    """The declaration of a component's part, or of a list of them whose `count` may be left open."""
 
-    def __init__(self, make: type[Component], count: int | None) -> None:
+    def __init__(self, make: type[Component], count: int | None, *, several: bool) -> None:
         self.make = make
         self.count = count
+        self.several = several
 
 
 def Part(make: type[Component]) -> Any:
     """Declares a part."""
-    return PartsSpec(make, None)
+    return PartsSpec(make, None, several=False)
 
 
-def Parts(make: type[Component], count: int) -> Any:
-    """Declares a list of `count` like parts."""
-    return PartsSpec(make, count)
+def Parts(make: type[Component], count: int | None = None) -> Any:
+    """Declares a list of `count` like parts. None: the device makes them by `make_parts` while it is realized."""
+    return PartsSpec(make, count, several=True)
 
 
 class BoundTimer(Timer, Generic[P]):
@@ -152,25 +153,30 @@ class Component:
             attributes[bank.name] = BankRegion(bank, self, prefix + bank.name)
         for name, state in self.state_specs.items():
             attributes[name] = copy.deepcopy(state.default)
-        dot = f"{path}." if path else ""
         for name, parts in self.part_specs.items():
-            if parts.count is None:
-                attributes[name] = parts.make()
-                attributes[name]._construct(device, f"{dot}{name}")
+            if parts.several:
+                self.make_parts(name, parts.count or 0)
             else:
-                attributes[name] = [parts.make() for _ in range(parts.count)]
-                for index, part in enumerate(attributes[name]):
-                    part._construct(device, f"{dot}{name}[{index}]")
+                attributes[name] = parts.make()
+                attributes[name]._construct(device, f"{path}.{name}" if path else name)
+
+    def make_parts(self, name: str, count: int) -> None:
+        """Makes `count` parts of the declaration `name`, for a number that only the machine knows."""
+        make = self.part_specs[name].make
+        parts = vars(self)[name] = [make() for _ in range(count)]
+        path = f"{self.path}.{name}" if self.path else name
+        for index, part in enumerate(parts):
+            part._construct(self.device, f"{path}[{index}]")
 
     def parts(self) -> list[tuple[str, Component]]:
         """The parts, each with its key in the saved state."""
         found: list[tuple[str, Component]] = []
         for name, spec in self.part_specs.items():
             value = vars(self)[name]
-            if spec.count is None:
-                found.append((name, value))
-            else:
+            if spec.several:
                 found.extend((f"{name}[{index}]", part) for index, part in enumerate(value))
+            else:
+                found.append((name, value))
         return found
 
     @property
@@ -221,7 +227,7 @@ class Component:
     def _check(self, saved: object) -> None:
         where = f"{self.device.id}.{self.path}" if self.path else self.device.id
         try:
-            state_model(type(self)).model_validate(saved)
+            state_model(type(self), tuple(key for key, _ in self.parts())).model_validate(saved)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -251,24 +257,21 @@ _LATEST = (1 << 63) - 1
 _Fields = dict[str, tuple[Any, dict[str, Any]]]
 """By key: the type of its value, and arguments of pydantic's `Field`."""
 
-_models: dict[type[Component], type[BaseModel]] = {}
+_models: dict[tuple[type[Component], tuple[str, ...]], type[BaseModel]] = {}
 
 
-def state_model(cls: type[Component]) -> type[BaseModel]:
-    """The pydantic model of what `save` gives for a `cls`, parts left to their own."""
-    if cls not in _models:
-        _models[cls] = _make_state_model(cls)
-    return _models[cls]
+def state_model(cls: type[Component], part_keys: tuple[str, ...]) -> type[BaseModel]:
+    """The pydantic model of what `save` gives for a `cls` that has such parts, which are left to their own."""
+    if (cls, part_keys) not in _models:
+        _models[cls, part_keys] = _make_state_model(cls, part_keys)
+    return _models[cls, part_keys]
 
 
-def _make_state_model(cls: type[Component]) -> type[BaseModel]:
+def _make_state_model(cls: type[Component], part_keys: tuple[str, ...]) -> type[BaseModel]:
     registers: _Fields = {spec.name: (int, {"ge": 0, "le": spec.mask}) for spec in cls.register_specs}
     state: _Fields = {name: (declared_type(cls, name), spec.constraints) for name, spec in cls.state_specs.items()}
     timers: _Fields = {name: (_timer_model(getattr(cls, name)), {"default": None}) for name in cls.timer_specs}
-    parts: _Fields = {}
-    for name, spec in cls.part_specs.items():
-        keys = [name] if spec.count is None else [f"{name}[{index}]" for index in range(spec.count)]
-        parts |= {key: (dict[str, Any], {}) for key in keys}
+    parts: _Fields = {key: (dict[str, Any], {}) for key in part_keys}
     sections = {"registers": registers, "state": state, "timers": timers, "parts": parts}
     return _model(cls.__name__, {name: (_model(name, fields), {}) for name, fields in sections.items()})
 
