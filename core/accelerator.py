@@ -91,6 +91,13 @@ class Vcpu(ABC):
         after a kick.
         """
 
+    def tsc(self) -> int | None:
+        """The time-stamp counter as the guest would read it now, which runs with `Machine.tsc_hz`; None: unknown.
+
+        Called with the lock held, from any thread.
+        """
+        return None
+
     @abstractmethod
     def save(self) -> X86State:
         """The CPU's state between two instructions: one that waits for a port or register is completed first.

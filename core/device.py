@@ -86,6 +86,14 @@ class Device(Configurable, Component):
         """
         self._claim(self.machine.memory.root, region, base, "memory", priority)
 
+    def give_back(self, region: Region) -> None:
+        """No longer answers with `region`, which it claimed a range for."""
+        for claim in self._claims:
+            if claim[1] is region:
+                self._claims.remove(claim)
+                claim[0].remove(region)
+                return
+
     def claim_irq(self, number: int) -> Pin:
         """A pin on ISA interrupt line `number`. Raises RealizeError if another ISA device has it."""
         return self.machine.isa.claim(number, self)

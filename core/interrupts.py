@@ -46,17 +46,26 @@ class LocalApic(InterruptController, Protocol):
 class Wire:
     """Carries the OR of its pins. Each sink is called with the new level when it changes."""
 
-    __slots__ = ("_high", "name", "sinks")
+    __slots__ = ("_high", "_only", "name", "sinks")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.sinks: list[Sink] = []
         self._high = 0
+        self._only: Pin | None = None
 
     @property
     def level(self) -> bool:
-        """Whether any pin is asserted."""
-        return self._high > 0
+        """Whether any pin is asserted; or the one that has the wire to itself."""
+        return self._high > 0 if self._only is None else self._only._asserted
+
+    def lend(self, pin: Pin | None) -> None:
+        """From now on `pin` has the wire to itself, and what the others do isn't heard; None: all have it again."""
+        before = self.level
+        self._only = pin
+        after = self.level
+        if after is not before:
+            self._tell(after)
 
     def pin(self) -> Pin:
         """A new pin on this wire, not asserted."""
@@ -65,12 +74,16 @@ class Wire:
     def connect(self, sink: Sink) -> None:
         """`sink` is called with each new level, and at once if the wire is high."""
         self.sinks.append(sink)
-        if self._high:
+        if self.level:
             sink(True)
 
     def disconnect(self, sink: Sink) -> None:
         """`sink` hears no more."""
         self.sinks.remove(sink)
+
+    def _tell(self, level: bool) -> None:
+        for sink in self.sinks:
+            sink(level)
 
 
 class Pin:
@@ -94,16 +107,10 @@ class Pin:
             return
         self._asserted = level
         wire = self._wire
-        if level:
-            wire._high += 1
-            if wire._high == 1:
-                for sink in wire.sinks:
-                    sink(True)
-        else:
-            wire._high -= 1
-            if wire._high == 0:
-                for sink in wire.sinks:
-                    sink(False)
+        wire._high += 1 if level else -1
+        heard = wire._high == level if wire._only is None else wire._only is self  # the first one up, the last one down
+        if heard:
+            wire._tell(level)
 
 
 class IsaInterrupts:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .accelerator import AcceleratorFailure
 from .block import Executor, ThreadExecutor
-from .clock import Clock, Timer
+from .clock import SECOND, Clock, Timer
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
 from .exchange import exchange, join, load_state, name_of, save_state
@@ -166,6 +166,8 @@ class Machine:
         """By the CPU's index."""
         self.eoi_listeners: list[Callable[[int], None]] = []
         """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
+        self.tsc_hz = SECOND
+        """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
         self.msrs = Msrs(self.cpu.msrs, cpus)
         self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
         self.firmware_config = FirmwareConfig()
@@ -508,6 +510,11 @@ class Machine:
                 except Exception as error:  # a device's, under --strict
                     self._fail(error)
                 self._set_alarm()
+
+    def tsc(self, cpu: int) -> int:
+        """The time-stamp counter of CPU number `cpu`, as the guest would read it now."""
+        known = self.vcpus[cpu].vcpu.tsc() if cpu < len(self.vcpus) else None
+        return self.clock.now() * self.tsc_hz // SECOND if known is None else known
 
     # --- interrupts ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,5 @@
+"""High-precision event timer."""
+
+from .device import Hpet
+
+__all__ = ["Hpet"]

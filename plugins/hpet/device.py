@@ -1,0 +1,174 @@
+"""High-precision event timer (IA-PC HPET specification 1.0a): a 64-bit counter of 100 MHz, and three timers.
+
+Timers 0 and 1 may take IRQ 0 and IRQ 8 from the 8254 and the real-time clock (legacy replacement).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import ClassVar
+
+from southbridge.banks import MmioBank
+from southbridge.component import Parts, State
+from southbridge.device import Device
+from southbridge.interrupts import Pin
+from southbridge.registers import RO, W1C, bit, bits
+
+from .comparator import FREE_ROUTE, TICK, Comparator
+
+BASE, SIZE = 0xFED0_0000, 0x400
+TIMERS = 3
+REPLACED = (0, 8)
+"""The ISA lines of timers 0 and 1 under legacy replacement."""
+FEMTOSECONDS = 1_000_000
+"""In a nanosecond."""
+CAPABILITIES = TICK * FEMTOSECONDS << 32 | 0x8086 << 16 | 1 << 15 | 1 << 13 | TIMERS - 1 << 8 | 0x01
+FIRMWARE_ITEM = 0x8004
+"""fw_cfg's item that describes HPETs."""
+MASK_64 = (1 << 64) - 1
+
+
+def firmware_item() -> bytes:
+    """What firmware is told: one HPET; block identifier, address, least number of ticks of a period, page protection.
+
+    There is room for eight (QEMU's fw_cfg).
+    """
+    return (b"\x01" + struct.pack("<IQHB", CAPABILITIES & 0xFFFF_FFFF, BASE, 100, 0)).ljust(1 + 8 * 15, b"\0")
+
+
+class Hpet(Device):
+    """The counter, its timers, and their interrupts."""
+
+    platform: ClassVar[str] = "hpet"
+
+    registers = MmioBank(0x100, doc="At FED00000h; the timers follow.")
+    GCAP_ID = registers.register(
+        0x000,
+        8,
+        reset=CAPABILITIES,
+        access=RO,
+        widths=(4, 8),
+        fields={
+            "REVISION": bits(0, 7, RO),
+            "LAST_TIMER": bits(8, 12, RO),
+            "SIZE_64": bit(13, RO),
+            "LEGACY": bit(15, RO),
+            "VENDOR": bits(16, 31, RO),
+            "PERIOD": bits(32, 63, RO, doc="Femtoseconds that a count lasts."),
+        },
+        doc="Capabilities.",
+    )
+    GEN_CONF = registers.register(
+        0x010,
+        8,
+        widths=(4, 8),
+        fields={"ENABLE": bit(0, doc="The counter runs, timers interrupt."), "LEGACY": bit(1, doc="Replacement.")},
+        doc="General configuration.",
+    )
+    GINTR_STA = registers.register(
+        0x020, 8, widths=(4, 8), fields={"ACTIVE": bits(0, TIMERS - 1, W1C)}, doc="Level-triggered interrupts."
+    )
+    MAIN_CNT = registers.register(0x0F0, 8, widths=(4, 8), doc="The main counter: as stopped, or when it was started.")
+
+    timers: list[Comparator] = Parts(Comparator, TIMERS)
+
+    started: int = State(0, ge=0, lt=1 << 62, doc="When the counter had MAIN_CNT's value, in ns of the machine clock.")
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def realize(self) -> None:
+        """Takes its place, and a pin on each of its lines."""
+        self.claim_memory(self.registers, BASE)
+        for index, comparator in enumerate(self.timers):
+            comparator.index = index
+            self.claim_memory(comparator.registers, BASE + 0x100 + 0x20 * index)
+        wires = self.machine.isa.wires
+        self._free = [wires[FREE_ROUTE].pin() for _ in self.timers]
+        self._replaced = [wires[number].pin() for number in REPLACED]
+        self.machine.firmware_config.add_item(FIRMWARE_ITEM, firmware_item())
+
+    def unrealize(self) -> None:
+        """Gives the lines back."""
+        super().unrealize()
+        if self.machine.devices.get(self.id) is self:
+            self.machine.firmware_config.items.pop(FIRMWARE_ITEM, None)
+            self._route()
+
+    def reset(self) -> None:
+        """The counter stands at 0, and every line is the others'."""
+        super().reset()
+        self._route()
+
+    def loaded(self) -> None:
+        """Lines and timers follow from the state."""
+        self._route()
+        for comparator in self.timers:
+            if not comparator.expire.pending:
+                comparator.schedule()
+
+    # --- the counter ---------------------------------------------------------------------------------------------
+
+    def counted(self) -> int:
+        """How far it got since it was started or set."""
+        return max(self.clock.now() - self.started, 0) // TICK if self.GEN_CONF.ENABLE else 0
+
+    def counter(self) -> int:
+        """The main counter."""
+        return self.MAIN_CNT.value + self.counted() & MASK_64
+
+    def time_of(self, count: int) -> int:
+        """When the running counter has `count`, which is ahead of it and may be beyond its width."""
+        return self.started + (count - self.MAIN_CNT.value) * TICK
+
+    # --- interrupts ----------------------------------------------------------------------------------------------
+
+    def pins_of(self, index: int) -> list[Pin]:
+        """Of timer `index`: its pin on the free route, and on the line that it replaces, if it does."""
+        return [self._free[index], *self._replaced[index : index + 1]]
+
+    def _route(self) -> None:
+        """Under legacy replacement, IRQ 0 and 8 are the timers' alone."""
+        for number, pin in zip(REPLACED, self._replaced, strict=True):
+            self.machine.isa.wires[number].lend(pin if self.GEN_CONF.LEGACY else None)
+        for comparator in self.timers:
+            comparator.drive(bool(comparator.CONFIG.LEVEL and self.GINTR_STA.value >> comparator.index & 1))
+
+    # --- registers -----------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        for comparator in self.timers:
+            comparator.settle()
+            comparator.catch_up()
+
+    @GEN_CONF.write
+    def configuration_written(self, value: int) -> None:
+        """Starts or stops the counter; replaces the legacy interrupts, or not."""
+        self._settle()
+        count = self.counter()
+        self.GEN_CONF.guest_store(value)
+        self.MAIN_CNT.value, self.started = count, self.clock.now()
+        self._route()
+        for comparator in self.timers:
+            comparator.schedule()
+
+    @GINTR_STA.written
+    def status_written(self, value: int) -> None:
+        """Lines whose interrupt was cleared go down."""
+        for comparator in self.timers:
+            comparator.update()
+
+    @MAIN_CNT.read
+    def read_counter(self) -> int:
+        """The count now. Interrupts that are due come first."""
+        self._settle()
+        return self.counter()
+
+    @MAIN_CNT.write
+    def counter_written(self, value: int) -> None:
+        """Sets it; the guest stops it before."""
+        if self.GEN_CONF.ENABLE:
+            self.guest_error("the main counter written while it runs")
+        self._settle()
+        self.MAIN_CNT.value, self.started = value, self.clock.now()
+        for comparator in self.timers:
+            comparator.schedule()
