@@ -100,6 +100,11 @@ class Pin:
         """Whether this device asserts the line."""
         return self._asserted
 
+    def give_back(self) -> None:
+        """The wire is everybody's again, if this pin had it to itself."""
+        if self._wire._only is self:
+            self._wire.lend(None)
+
     def set(self, level: bool | int) -> None:
         """Asserts the line, or lets go of it."""
         level = bool(level)
@@ -138,6 +143,10 @@ class IsaInterrupts:
         if other is not None and other is not owner:
             raise RealizeError(f"{owner.id}: IRQ {number} is taken by {other.id}")
         self._claims[number] = owner
+        return self.share(number, owner)
+
+    def share(self, number: int, owner: Owner) -> Pin:
+        """A pin on line `number` beside whoever claimed it, if anybody did."""
         pin = self.wires[number].pin()
         self._pins.append((owner, pin))
         return pin
@@ -151,6 +160,9 @@ class IsaInterrupts:
     def release(self, owner: Owner) -> None:
         """`owner` no longer uses its lines, and lets go of them."""
         self.let_go(owner)
+        for other, pin in self._pins:
+            if other is owner:
+                pin.give_back()
         self._pins = [(other, pin) for other, pin in self._pins if other is not owner]
         self._claims = {number: other for number, other in self._claims.items() if other is not owner}
 

@@ -29,8 +29,12 @@ class Comparator(Component):
     """A timer: it interrupts when the main counter reaches its comparator."""
 
     device: Hpet
-    index = 0
-    """Set by the device."""
+    index: int
+    """The device sets this, and the pins."""
+    free: Pin
+    """On the line that it can be routed to."""
+    replaced: Pin | None
+    """On the line that it has under legacy replacement."""
 
     registers = MmioBank(0x20, doc="At 100h and 20h times its number.")
     CONFIG = registers.register(
@@ -65,18 +69,17 @@ class Comparator(Component):
 
     def drive(self, level: bool) -> None:
         """Sets the line that the timer is routed to; none if interrupts are messages."""
-        pin = self._pin()
-        for other in self.device.pins_of(self.index):
-            other.set(other is pin and level)
+        chosen = self._pin()
+        for pin in (self.free, self.replaced):
+            if pin is not None:
+                pin.set(pin is chosen and level)
 
     def _pin(self) -> Pin | None:
-        config = self.CONFIG
-        if config.FSB:
+        if self.CONFIG.FSB:
             return None
-        free, replaced = self.device.pins_of(self.index)
-        if self.device.GEN_CONF.LEGACY and self.index < 2:
-            return replaced
-        return free if config.ROUTE == FREE_ROUTE else None
+        if self.device.GEN_CONF.LEGACY and self.replaced:
+            return self.replaced
+        return self.free if self.CONFIG.ROUTE == FREE_ROUTE else None
 
     @property
     def width(self) -> int:

@@ -11,15 +11,14 @@ from typing import ClassVar
 from southbridge.banks import MmioBank
 from southbridge.component import Parts, State
 from southbridge.device import Device
-from southbridge.interrupts import Pin
 from southbridge.registers import RO, W1C, bit, bits
 
 from .comparator import FREE_ROUTE, TICK, Comparator
 
 BASE, SIZE = 0xFED0_0000, 0x400
 TIMERS = 3
-REPLACED = (0, 8)
-"""The ISA lines of timers 0 and 1 under legacy replacement."""
+REPLACED = (0, 8, None)
+"""The timers' ISA lines under legacy replacement."""
 FEMTOSECONDS = 1_000_000
 """In a nanosecond."""
 CAPABILITIES = TICK * FEMTOSECONDS << 32 | 0x8086 << 16 | 1 << 15 | 1 << 13 | TIMERS - 1 << 8 | 0x01
@@ -79,12 +78,12 @@ class Hpet(Device):
     def realize(self) -> None:
         """Takes its place, and a pin on each of its lines."""
         self.claim_memory(self.registers, BASE)
-        for index, comparator in enumerate(self.timers):
-            comparator.index = index
+        isa = self.machine.isa
+        for index, (comparator, line) in enumerate(zip(self.timers, REPLACED, strict=True)):
             self.claim_memory(comparator.registers, BASE + 0x100 + 0x20 * index)
-        wires = self.machine.isa.wires
-        self._free = [wires[FREE_ROUTE].pin() for _ in self.timers]
-        self._replaced = [wires[number].pin() for number in REPLACED]
+            comparator.index = index
+            comparator.free = isa.share(FREE_ROUTE, self)
+            comparator.replaced = None if line is None else isa.share(line, self)
         self.machine.firmware_config.add_item(FIRMWARE_ITEM, firmware_item())
 
     def unrealize(self) -> None:
@@ -92,7 +91,6 @@ class Hpet(Device):
         super().unrealize()
         if self.machine.devices.get(self.id) is self:
             self.machine.firmware_config.items.pop(FIRMWARE_ITEM, None)
-            self._route()
 
     def reset(self) -> None:
         """The counter stands at 0, and every line is the others'."""
@@ -122,15 +120,11 @@ class Hpet(Device):
 
     # --- interrupts ----------------------------------------------------------------------------------------------
 
-    def pins_of(self, index: int) -> list[Pin]:
-        """Of timer `index`: its pin on the free route, and on the line that it replaces, if it does."""
-        return [self._free[index], *self._replaced[index : index + 1]]
-
     def _route(self) -> None:
         """Under legacy replacement, IRQ 0 and 8 are the timers' alone."""
-        for number, pin in zip(REPLACED, self._replaced, strict=True):
-            self.machine.isa.wires[number].lend(pin if self.GEN_CONF.LEGACY else None)
-        for comparator in self.timers:
+        for comparator, line in zip(self.timers, REPLACED, strict=True):
+            if line is not None:
+                self.machine.isa.wires[line].lend(comparator.replaced if self.GEN_CONF.LEGACY else None)
             comparator.drive(bool(comparator.CONFIG.LEVEL and self.GINTR_STA.value >> comparator.index & 1))
 
     # --- registers -----------------------------------------------------------------------------------------------
