@@ -13,7 +13,8 @@ from .errors import (
 )
 from .hookspecs import hookimpl
 from .interrupts import Pin, Wire
-from .machine import Machine, ResetReason, RunState, ShutdownReason
+from .life import ResetReason, RunState, ShutdownReason
+from .machine import Machine
 from .pci import IoBar, MmioBar, Msi, PciBus, PciDevice, PciIds
 from .properties import Configurable, FilePath, Link, Property, Size
 from .registers import RC, RO, RW, W1C, WO, bit, bits

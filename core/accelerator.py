@@ -98,6 +98,9 @@ class Vcpu(ABC):
         """
         return None
 
+    def set_tsc(self, value: int) -> None:
+        """The time-stamp counter is `value` now. Called only where `tsc` knows it, while the CPU is parked."""
+
     @abstractmethod
     def save(self) -> X86State:
         """The CPU's state between two instructions: one that waits for a port or register is completed first.

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from .accelerator import Accelerator
     from .device import Device
-    from .machine import Machine, ShutdownReason
+    from .life import ShutdownReason
+    from .machine import Machine
     from .memory.guest import Mapping
     from .memory.regions import Ram, Section
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import logging
 import sys
 import threading
@@ -18,11 +17,11 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .accelerator import AcceleratorFailure
 from .block import Executor, ThreadExecutor
+from .board import A20Gate, MemoryRange
 from .clock import SECOND, Clock, Timer
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
@@ -30,6 +29,7 @@ from .exchange import exchange, join, load_state, name_of, save_state
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, has_hooks
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
+from .life import Outcome, ResetReason, RunState, ShutdownReason
 from .mainloop import Alarm
 from .memory.ram import RamBlock
 from .memory.regions import Container, Io, Section
@@ -52,76 +52,6 @@ SWITCH_INTERVAL = 0.0005
 
 log = logging.getLogger(__name__)
 guest_log = logging.getLogger("southbridge.guest_errors")
-
-
-class RunState(enum.Enum):
-    """What a machine is doing, in QMP's words."""
-
-    PRELAUNCH = "prelaunch"
-    RUNNING = "running"
-    PAUSED = "paused"
-    SHUTDOWN = "shutdown"
-
-
-class ResetReason(enum.Enum):
-    """Who asked for a reset, in QMP's words; the first three are the guest's doing."""
-
-    GUEST = "guest-reset"
-    TRIPLE_FAULT = "guest-reset: triple fault"
-    KEYBOARD = "guest-reset: keyboard controller"
-    HOST = "host-qmp-system-reset"
-
-
-class ShutdownReason(enum.Enum):
-    """Why a machine ended, in QMP's words."""
-
-    GUEST_SHUTDOWN = "guest-shutdown"
-    GUEST_RESET = "guest-reset"
-    """The guest reset itself, and the machine was told not to."""
-    GUEST_PANIC = "guest-panic"
-    HOST_QUIT = "host-qmp-quit"
-    HOST_SIGNAL = "host-signal"
-    HOST_UI = "host-ui"
-    HOST_ERROR = "host-error"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended. `status` is an exit status that the guest chose (isa-debug-exit), else 0."""
-
-    reason: ShutdownReason
-    status: int = 0
-
-
-@dataclass(frozen=True)
-class MemoryRange:
-    """A range of the guest-physical map as firmware is told of it (e820 types: 1 RAM, 2 reserved)."""
-
-    start: int
-    size: int
-    kind: int = 1
-
-
-@dataclass
-class A20Gate:
-    """Address line 20: open while any of its sources opens it (port 92h, the keyboard controller)."""
-
-    changed: Callable[[bool], None]
-    _sources: dict[str, bool] = field(default_factory=dict)
-    _enabled: bool = True
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the line passes."""
-        return self._enabled
-
-    def set(self, source: str, level: bool) -> None:
-        """`source` opens or closes the gate, for its part."""
-        self._sources[source] = level
-        enabled = any(self._sources.values())
-        if enabled != self._enabled:
-            self._enabled = enabled
-            self.changed(enabled)
 
 
 class Machine:
@@ -418,8 +348,7 @@ class Machine:
     def _pause_now(self) -> None:
         if self.state is RunState.RUNNING:
             self._park_vcpus()
-            with self.lock:
-                self.clock.stop()
+            self._stop_time()
             self.state = RunState.PAUSED
             self.hooks.call.machine_paused(machine=self)
 
@@ -427,8 +356,7 @@ class Machine:
         if self.state in (RunState.PRELAUNCH, RunState.PAUSED):
             self.hooks.call.machine_resumed(machine=self)
             self.state = RunState.RUNNING
-            with self.lock:
-                self.clock.start()
+            self._start_time()
             self._release_vcpus()
 
     # --- another accelerator, and the state ----------------------------------------------------------------------
@@ -485,17 +413,31 @@ class Machine:
             if running:
                 self._park_vcpus()
             with self.lock:
-                self.clock.stop()
+                if running:
+                    self._stop_time()
                 try:
                     yield
                 finally:
                     if running:
-                        self.clock.start()
+                        self._start_time()
         finally:
             if running:
                 self._release_vcpus()
 
     # --- time ----------------------------------------------------------------------------------------------------
+
+    def _stop_time(self) -> None:
+        """The vCPUs are parked: neither the clock nor their time-stamp counters go on."""
+        with self.lock:
+            self.clock.stop()
+            for thread in self.vcpus:
+                thread.stop_time()
+
+    def _start_time(self) -> None:
+        with self.lock:
+            for thread in self.vcpus:
+                thread.start_time()
+            self.clock.start()
 
     def _set_alarm(self) -> None:
         deadline = self.clock.deadline()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .accelerator import AcceleratorFailure, ExitReason, Vcpu
 from .errors import SouthbridgeError
+from .life import ResetReason
 from .x86 import X86State
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class VcpuThread:
         self._stopping = False
         self._halted = False
         self._waits_for_sipi = False
+        self._stopped_tsc: tuple[Vcpu, int | None] = vcpu, None
         self._init = False
         """An INIT came, and wasn't obeyed yet."""
         self._startup: int | None = None
@@ -51,9 +53,20 @@ class VcpuThread:
     def load(self, state: X86State) -> None:
         """Goes on from `state`. Raises ValueError, naming what the accelerator can't represent."""
         self.vcpu.load(state)
+        self._stopped_tsc = self.vcpu, None
         self._init, self._startup = False, None
         # Where the accelerator plays the local APIC, it is the one that waits.
         self._waits_for_sipi = state.waiting_for_sipi and not self._machine.offload.has("lapic")
+
+    def stop_time(self) -> None:
+        """The machine's time stands still from now on: so does the time-stamp counter, once `start_time` is called."""
+        self._stopped_tsc = self.vcpu, self.vcpu.tsc()
+
+    def start_time(self) -> None:
+        """Time goes on from where it stood. A CPU that was loaded meanwhile has its counter from there."""
+        vcpu, tsc = self._stopped_tsc
+        if vcpu is self.vcpu and tsc is not None:
+            vcpu.set_tsc(tsc)
 
     # --- what others tell it -------------------------------------------------------------------------------------
 
@@ -172,8 +185,6 @@ class VcpuThread:
 
     def _shut_down(self) -> None:
         """A triple fault: the machine resets, or ends; until then this CPU does nothing."""
-        from .machine import ResetReason
-
         with self._changed:
             self._paused = True
             self._machine.request_reset(ResetReason.TRIPLE_FAULT)

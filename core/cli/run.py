@@ -14,7 +14,8 @@ from ..builder import build
 from ..description import load
 from ..discovery import describe
 from ..errors import SouthbridgeError
-from ..machine import Machine, Outcome, ShutdownReason
+from ..life import Outcome, ShutdownReason
+from ..machine import Machine
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILURES = (ShutdownReason.GUEST_PANIC, ShutdownReason.HOST_ERROR)

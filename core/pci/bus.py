@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RealizeError
 from ..interrupts import Wire
-from ..machine import RunState
+from ..life import RunState
 from ..memory.regions import Container
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import discovery
+from ..board import MemoryRange
 from ..clock import Clock
 from ..construct import make_device
 from ..device import Device
-from ..machine import Machine, MemoryRange
+from ..machine import Machine
 from ..memory.guest import FlatGuestMemory
 from ..memory.regions import Ram
 from ..memory.space import AddressSpace

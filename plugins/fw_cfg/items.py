@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from southbridge.machine import MemoryRange
+from southbridge.board import MemoryRange
 
 SIGNATURE = 0x00
 ID = 0x01

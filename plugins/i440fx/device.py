@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from southbridge.banks import PortBank
+from southbridge.board import MemoryRange
 from southbridge.errors import RealizeError
-from southbridge.machine import MemoryRange, ResetReason
+from southbridge.life import ResetReason
 from southbridge.memory.regions import Alias, Ram
 from southbridge.memory.space import AddressSpace
 from southbridge.pci import CONFIG, PciBus, PciDevice, PciIds

@@ -12,7 +12,7 @@ from pydantic import Field
 from southbridge.banks import PortBank
 from southbridge.component import Part, State, timer
 from southbridge.device import Device
-from southbridge.machine import ResetReason
+from southbridge.life import ResetReason
 from southbridge.registers import RO, WO
 
 from .keyboard import Keyboard

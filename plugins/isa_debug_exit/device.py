@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from southbridge.device import Device
-from southbridge.machine import ShutdownReason
+from southbridge.life import ShutdownReason
 from southbridge.memory.regions import Io
 from southbridge.properties import Property
 

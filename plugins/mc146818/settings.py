@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from southbridge.machine import MemoryRange
+from southbridge.board import MemoryRange
 from southbridge.units import GiB, KiB, MiB
 
 RAM = 1

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from southbridge.banks import PortBank
 from southbridge.interrupts import Pin
-from southbridge.machine import ResetReason
+from southbridge.life import ResetReason
 from southbridge.pci import CONFIG, PciDevice, PciIds
 from southbridge.pci.config import STATUS_FIELDS
 from southbridge.registers import RO, bit, bits

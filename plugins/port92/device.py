@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from southbridge.banks import PortBank
 from southbridge.device import Device
-from southbridge.machine import ResetReason
+from southbridge.life import ResetReason
 from southbridge.registers import bit
 
 PORT = 0x92

@@ -25,6 +25,8 @@ class FakeVcpu(Vcpu):
         """Whether `run` is under way."""
         self.closed = False
         self.loads: list[X86State] = []
+        self.counter: int | None = None
+        """Its time-stamp counter, which moves when the test says so."""
         self.vectors: list[int] = []
         """The interrupts that it took."""
         self.waits = threading.Event()
@@ -90,6 +92,12 @@ class FakeVcpu(Vcpu):
         self.waits.set()
         controller = self.machine.interrupt_controller
         return controller is not None and controller.pending_vector() is not None
+
+    def tsc(self) -> int | None:
+        return self.counter
+
+    def set_tsc(self, value: int) -> None:
+        self.counter = value
 
     def save(self) -> X86State:
         return self.loads[-1]

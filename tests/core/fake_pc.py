@@ -17,7 +17,7 @@ from southbridge import (
     hookimpl,
     timer,
 )
-from southbridge.machine import Outcome
+from southbridge.life import Outcome
 from southbridge.memory.regions import Ram
 
 from tests.core.fake_cpu import HLT, SPIN, FakeAccelerator, FakeVcpu, Guest

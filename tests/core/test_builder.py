@@ -12,7 +12,8 @@ import pytest
 from southbridge.builder import accelerator_named, build
 from southbridge.description import load
 from southbridge.errors import PluginError, SouthbridgeError
-from southbridge.machine import Machine, ShutdownReason
+from southbridge.life import ShutdownReason
+from southbridge.machine import Machine
 
 Build = Callable[[str], Machine]
 

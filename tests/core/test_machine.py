@@ -17,7 +17,7 @@ from southbridge import (
     SouthbridgeError,
     hookimpl,
 )
-from southbridge.machine import Outcome
+from southbridge.life import Outcome
 from southbridge.memory.regions import Ram, Section
 
 from tests.core.fake_cpu import SPIN, FakeAccelerator, FakeVcpu, Guest

@@ -93,6 +93,24 @@ def test_time_stands_still_in_a_pause() -> None:
     assert len(set(times)) == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_the_time_stamp_counter_stands_still_in_a_pause(known: bool) -> None:
+    pc = Pc(calls(0))
+
+    def pause() -> None:
+        pc.vcpu.counter = 100 if known else None
+        pc.machine.request_pause()
+        pc.machine.post(pass_time)
+        pc.machine.request_resume()
+
+    def pass_time() -> None:
+        pc.vcpu.counter = 500
+
+    pc.call.functions.append(pause)
+    pc.run()
+    assert pc.vcpu.counter == (100 if known else 500)
+
+
 # --- reset ------------------------------------------------------------------------------------------------------------
 
 

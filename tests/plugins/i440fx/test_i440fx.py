@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from southbridge import GiB, GuestMemoryError, KiB, MiB, PciDevice, PciIds, RealizeError, ResetReason
-from southbridge.machine import MemoryRange
+from southbridge.board import MemoryRange
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Io, Ram, Section
 from southbridge.plugins.i440fx import I440fx

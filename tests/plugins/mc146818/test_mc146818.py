@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from southbridge import RealizeError, SouthbridgeError
-from southbridge.machine import MemoryRange
+from southbridge.board import MemoryRange
 from southbridge.plugins.mc146818 import Mc146818
 from southbridge.plugins.mc146818.settings import settings as firmware_settings
 from southbridge.testing import Bench

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from southbridge.errors import RealizeError, SouthbridgeError
-from southbridge.machine import ResetReason
+from southbridge.life import ResetReason
 from southbridge.memory.regions import Io
 from southbridge.testing import Bench
 

@@ -1,0 +1,45 @@
+"""What a machine is doing, why it is reset and why it ends, in QMP's words."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class RunState(enum.Enum):
+    """What a machine is doing, in QMP's words."""
+
+    PRELAUNCH = "prelaunch"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SHUTDOWN = "shutdown"
+
+
+class ResetReason(enum.Enum):
+    """Who asked for a reset, in QMP's words; the first three are the guest's doing."""
+
+    GUEST = "guest-reset"
+    TRIPLE_FAULT = "guest-reset: triple fault"
+    KEYBOARD = "guest-reset: keyboard controller"
+    HOST = "host-qmp-system-reset"
+
+
+class ShutdownReason(enum.Enum):
+    """Why a machine ended, in QMP's words."""
+
+    GUEST_SHUTDOWN = "guest-shutdown"
+    GUEST_RESET = "guest-reset"
+    """The guest reset itself, and the machine was told not to."""
+    GUEST_PANIC = "guest-panic"
+    HOST_QUIT = "host-qmp-quit"
+    HOST_SIGNAL = "host-signal"
+    HOST_UI = "host-ui"
+    HOST_ERROR = "host-error"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `status` is an exit status that the guest chose (isa-debug-exit), else 0."""
+
+    reason: ShutdownReason
+    status: int = 0
