@@ -100,6 +100,7 @@ class Vcpu(ABC):
 
     def set_tsc(self, value: int) -> None:
         """The time-stamp counter is `value` now. Called only where `tsc` knows it, while the CPU is parked."""
+        raise AssertionError
 
     @abstractmethod
     def save(self) -> X86State:
