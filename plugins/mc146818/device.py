@@ -168,7 +168,7 @@ class Mc146818(Device):
         enabled.PIE = enabled.AIE = enabled.UIE = enabled.SQWE = 0
         if not self.set_up:
             self.set_up = True
-            for address, contents in settings(self.machine.memory_map, self.boot_order).items():
+            for address, contents in settings(self.machine.memory_map, self.boot_order, self.machine.cpus).items():
                 self._remember(address - NVRAM, contents)
         self._follow()
 

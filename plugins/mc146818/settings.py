@@ -21,6 +21,8 @@ BASE_MEMORY = 0x15
 EXTENDED_MEMORY = (0x17, 0x30)
 MEMORY_ABOVE_16_MIB = 0x34
 MEMORY_ABOVE_4_GIB = 0x5B
+MORE_CPUS = 0x5F
+"""How many CPUs there are besides the first."""
 BOOT_ORDER_THIRD = 0x38
 BOOT_ORDER = 0x3D
 
@@ -30,8 +32,8 @@ def little_endian(number: int, size: int) -> bytes:
     return min(number, (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
-def settings(memory_map: Iterable[MemoryRange], boot_order: str) -> dict[int, bytes]:
-    """The bytes at each address, for RAM as `memory_map` says and up to three letters of BOOT_DEVICES."""
+def settings(memory_map: Iterable[MemoryRange], boot_order: str, cpus: int) -> dict[int, bytes]:
+    """The bytes at each address, for RAM as `memory_map` says, up to three letters of BOOT_DEVICES, and `cpus` CPUs."""
     ram = [part for part in memory_map if part.kind == RAM]
     base = max((part.start + part.size for part in ram if part.start < MiB), default=0)
     low = max((part.start + part.size for part in ram if part.start < 4 * GiB), default=0)
@@ -45,6 +47,7 @@ def settings(memory_map: Iterable[MemoryRange], boot_order: str) -> dict[int, by
         **dict.fromkeys(EXTENDED_MEMORY, extended),
         MEMORY_ABOVE_16_MIB: little_endian(max(low - 16 * MiB, 0) // (64 * KiB), 2),
         MEMORY_ABOVE_4_GIB: little_endian(high // (64 * KiB), 3),
+        MORE_CPUS: little_endian(cpus - 1, 1),
         BOOT_ORDER_THIRD: bytes([third << 4]),
         BOOT_ORDER: bytes([second << 4 | first]),
     }
