@@ -65,7 +65,8 @@ class Comparator(Component):
     )
 
     comparator: int = State(MASK_64, ge=0, le=MASK_64, doc="The value that the counter is compared with.")
-    period: int = State(0, ge=0, le=MASK_64)
+    period: int = State(0, ge=0, le=MASK_64, doc="Of a periodic timer.")
+    handled: int = State(0, ge=0, lt=1 << 62, doc="Until when the counter was looked at, in ns of the machine clock.")
 
     def drive(self, level: bool) -> None:
         """Sets the line that the timer is routed to; none if interrupts are messages."""
@@ -100,13 +101,14 @@ class Comparator(Component):
         if not device.GEN_CONF.ENABLE or not config.ENABLE or self._holds():
             self.expire.cancel()
             return
-        counter, mask = device.counter(), self.width
-        passed = (counter - self.comparator) & mask
-        if passed <= min(device.counted(), LATENESS // TICK):
-            due = self.clock.now()
-        else:
-            due = device.time_of(counter + (self.comparator - counter & mask))
-        self.expire.at(min(max(due, not_before), self.clock.now() + FAR))
+        now = self.clock.now()
+        counted, mask = device.counted(now), self.width
+        reached = device.MAIN_CNT.value + counted
+        passed = reached - self.comparator & mask
+        due = device.time_of(reached - passed)
+        if passed > min(counted, LATENESS // TICK) or due <= self.handled:
+            due = device.time_of(reached - passed + mask + 1)
+        self.expire.at(min(max(due, not_before), now + FAR))
 
     def _holds(self) -> bool:
         """Whether a level-triggered interrupt is asserted already: nothing is new until the guest clears it."""
@@ -117,7 +119,7 @@ class Comparator(Component):
         if not (self.CONFIG.PERIODIC and self.period and self.device.GEN_CONF.ENABLE):
             return
         mask = self.width
-        passed = self.device.counter() - self.comparator & mask
+        passed = self.device.counter(self.clock.now()) - self.comparator & mask
         if passed <= mask >> 1:
             self.comparator = self.comparator + (passed // self.period + 1) * self.period & mask
 
@@ -125,10 +127,11 @@ class Comparator(Component):
     def expire(self) -> None:
         """The main counter has reached the comparator; unless it was far away, and is still."""
         now = self.clock.now()
-        passed = self.device.counter() - self.comparator & self.width
+        passed = self.device.counter(now) - self.comparator & self.width
         if passed > self.width >> 1:
             self.schedule()
             return
+        self.handled = now
         self.interrupt()
         if self.CONFIG.PERIODIC and self.period:
             self.catch_up()
@@ -189,4 +192,5 @@ class Comparator(Component):
         if not self.CONFIG.PERIODIC or self.CONFIG.VAL_SET:
             self.comparator = value
         self.CONFIG.VAL_SET = 0
+        self.handled = 0
         self.schedule()

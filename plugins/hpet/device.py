@@ -106,16 +106,16 @@ class Hpet(Device):
 
     # --- the counter ---------------------------------------------------------------------------------------------
 
-    def counted(self) -> int:
+    def counted(self, now: int) -> int:
         """How far it got since it was started or set."""
-        return max(self.clock.now() - self.started, 0) // TICK if self.GEN_CONF.ENABLE else 0
+        return max(now - self.started, 0) // TICK if self.GEN_CONF.ENABLE else 0
 
-    def counter(self) -> int:
+    def counter(self, now: int) -> int:
         """The main counter."""
-        return self.MAIN_CNT.value + self.counted() & MASK_64
+        return self.MAIN_CNT.value + self.counted(now) & MASK_64
 
     def time_of(self, count: int) -> int:
-        """When the running counter has `count`, which is ahead of it and may be beyond its width."""
+        """When the running counter has `count`, which is given without wrapping it."""
         return self.started + (count - self.MAIN_CNT.value) * TICK
 
     # --- interrupts ----------------------------------------------------------------------------------------------
@@ -138,9 +138,11 @@ class Hpet(Device):
     def configuration_written(self, value: int) -> None:
         """Starts or stops the counter; replaces the legacy interrupts, or not."""
         self._settle()
-        count = self.counter()
+        now = self.clock.now()
+        rest = max(now - self.started, 0) % TICK if self.GEN_CONF.ENABLE else 0
+        count = self.counter(now)
         self.GEN_CONF.guest_store(value)
-        self.MAIN_CNT.value, self.started = count, self.clock.now()
+        self.MAIN_CNT.value, self.started = count, now - rest
         self._route()
         for comparator in self.timers:
             comparator.schedule()
@@ -155,7 +157,7 @@ class Hpet(Device):
     def read_counter(self) -> int:
         """The count now. Interrupts that are due come first."""
         self._settle()
-        return self.counter()
+        return self.counter(self.clock.now())
 
     @MAIN_CNT.write
     def counter_written(self, value: int) -> None:

@@ -418,13 +418,12 @@ class Apic(Component):
     def read_current_count(self) -> int:
         """What is left. An interrupt that is due comes first."""
         self.timer.settle()
-        return 0 if self.LVT_TIMER.MODE & TSC_DEADLINE else self.timer.current()
+        return 0 if self.LVT_TIMER.MODE & TSC_DEADLINE else self.timer.count
 
     @DIVIDE.write
     def divide_written(self, value: int) -> None:
         """The count goes on from where it is, faster or slower."""
         self.timer.settle()
-        self.timer.since = self.clock.now()
         self.DIVIDE.guest_store(value)
         self.timer.schedule()
 

@@ -46,9 +46,9 @@ class ApicTimer(Component):
 
     # --- counting ------------------------------------------------------------------------------------------------
 
-    def current(self) -> int:
+    def current(self, now: int) -> int:
         """The current count."""
-        elapsed = max(self.clock.now() - self.since, 0) // self.divider
+        elapsed = max(now - self.since, 0) // self.divider
         if elapsed < self.count:
             return self.count - elapsed
         initial = self.apic.INITIAL_COUNT.value
@@ -61,8 +61,8 @@ class ApicTimer(Component):
         now = self.clock.now()
         if self.expire.deadline is not None and self.expire.deadline <= now:
             self.expire.fire()
-        count, divider = self.current(), self.divider
-        self.since = now - max(now - self.since, 0) % divider
+        count = self.current(now)
+        self.since = now - max(now - self.since, 0) % self.divider
         self.count = count
 
     def start(self) -> None:
