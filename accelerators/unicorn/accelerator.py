@@ -12,6 +12,7 @@ from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Section
 
 if TYPE_CHECKING:
+    from southbridge.cpu_models import CpuModel
     from southbridge.machine import Machine
 
     from .library import Library
@@ -30,10 +31,21 @@ class UnicornAccelerator(Accelerator):
 
         return availability()
 
+    def check_cpu(self, model: CpuModel) -> None:
+        """See Accelerator."""
+        from .cpu_model import check
+
+        check(model)
+
     def attach(self, machine: Machine) -> None:
         """See Accelerator."""
         from .library import open_library
 
+        if machine.cpus > 1:
+            raise SouthbridgeError(
+                f"accelerator unicorn has one CPU, but the machine has {machine.cpus}: cpus must be 1, or the "
+                "accelerator another one"
+            )
         self._machine = machine
         self._library: Library | None = open_library()
         self._vcpu: UnicornVcpu | None = None
@@ -53,8 +65,6 @@ class UnicornAccelerator(Accelerator):
         from .vcpu import UnicornVcpu
 
         assert self._library is not None
-        if index:
-            raise SouthbridgeError("accelerator unicorn: there is only one CPU")
         self._vcpu = UnicornVcpu(self._machine, self._library, index)
         return self._vcpu
 

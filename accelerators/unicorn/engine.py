@@ -20,8 +20,8 @@ from typing import Any
 from southbridge.memory.ram import MAP_NORESERVE, PAGE_SHIFT
 from southbridge.x86 import PendingEvent
 
+from . import helpers, structures, thunks
 from . import library as lib
-from . import structures, thunks
 from .layout import Internals
 from .library import Library
 from .regions import RegionCache
@@ -70,10 +70,6 @@ _EXECUTION = 0
 _BREAKPOINT, _INT3 = 3, 0xCC
 _OVERFLOW, _INTO = 4, 0xCE
 
-_CPUID_APIC = 1 << 9
-_CPUID_X2APIC = 1 << 21
-_CPUID_SVM = 1 << 2
-
 _SPARSE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
 
 _TABLE_BITS = 10
@@ -102,6 +98,7 @@ class Engine:
         """Opens one. Raises SouthbridgeError, LayoutError among them."""
         self.library = library
         self._access = access
+        helpers.install(library)
         handle = ctypes.c_void_p()
         library.check(library.uc_open(lib.ARCH_X86, lib.MODE_16, ctypes.byref(handle)), "be opened")
         assert handle.value is not None
@@ -126,17 +123,7 @@ class Engine:
         # Otherwise a stop may come in the middle of an instruction, between its store and its end.
         self.uc.no_exit_request = True
         library.control(self.handle, lib.CONTROL_USE_EXITS, 1)
-        self._choose_features()
         self._install_thunks()
-
-    def _choose_features(self) -> None:
-        """CPUID doesn't show what isn't there: a local APIC; nor SVM, whose control block serves interrupts here."""
-        features = self.env.features
-        features[structures.FEAT_1_EDX] &= ~_CPUID_APIC
-        features[structures.FEAT_1_ECX] &= ~_CPUID_X2APIC
-        features[structures.FEAT_8000_0001_EDX] &= ~_CPUID_APIC
-        features[structures.FEAT_8000_0001_ECX] &= ~_CPUID_SVM
-        features[structures.FEAT_SVM] = 0
 
     def _install_thunks(self) -> None:
         library = self.library
@@ -210,6 +197,7 @@ class Engine:
         with self._closing:
             if not self.handle:
                 return
+            helpers.forget(self.env_address)
             handle, self.handle = self.handle, 0
             self.cpu = type(self.cpu).from_buffer_copy(self.cpu)
             self.env = type(self.env).from_buffer_copy(self.env)
@@ -254,6 +242,22 @@ class Engine:
         page = _INTA_PAGES + (int.from_bytes(os.urandom(4), "little") << PAGE_SHIFT)
         self.map_io(page, 0x1000, *callbacks)
         self.env.vm_vmcb = page
+
+    def answer_registers(self, answers: helpers.Answers) -> None:
+        """`answers` answers RDMSR, WRMSR, and MOV to and from control registers."""
+        helpers.answer_for(self.env_address, answers)
+
+    @property
+    def time_stamp(self) -> int:
+        """The guest's TSC now."""
+        host: int = self.library.cpu_get_tsc_x86_64(self.env_address)
+        offset: int = self.env.tsc_offset
+        return host + offset & _MASK64
+
+    @time_stamp.setter
+    def time_stamp(self, value: int) -> None:
+        host: int = self.library.cpu_get_tsc_x86_64(self.env_address)
+        self.env.tsc_offset = value - host & _MASK64
 
     # --- memory --------------------------------------------------------------------------------------------------
 

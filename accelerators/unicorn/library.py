@@ -37,7 +37,7 @@ HOOK_UNMAPPED = 0x70
 HOOK_WRITE_PROTECTED = 1 << 8
 HOOK_INVALID_INSTRUCTION = 1 << 14
 
-INSTRUCTION_IN, INSTRUCTION_OUT = 218, 500
+INSTRUCTION_CPUID, INSTRUCTION_IN, INSTRUCTION_OUT = 113, 218, 500
 INSTRUCTION_SYSCALL, INSTRUCTION_SYSENTER = 699, 700
 
 CONTROL_USE_EXITS, CONTROL_CPU_MODEL, CONTROL_TRANSLATION_BUFFER = 4, 7, 13
@@ -53,6 +53,8 @@ MmioWrite = CFUNCTYPE(None, c_void_p, c_uint64, c_uint, c_uint64, c_uint64)
 """(engine, offset, size, value, user data)"""
 InstructionHook = CFUNCTYPE(None, c_void_p, c_void_p)
 """(engine, user data)"""
+InstructionDecision = CFUNCTYPE(c_int, c_void_p, c_void_p)
+"""(engine, user data) -> whether the instruction is dealt with"""
 Notice = CFUNCTYPE(None)
 MemoryEvent = CFUNCTYPE(c_bool, c_void_p, c_int, c_uint64, c_int, c_int64, c_void_p)
 """(engine, type, address, size, value, user data) -> whether it is dealt with"""
@@ -90,6 +92,7 @@ class Library:
 
     # QEMU's. They take a CPUState (cpu), a CPUX86State (env), or a MemoryRegion.
     cpu_get_tsc_x86_64 = _function(c_uint64, c_void_p)
+    cpu_x86_update_cr0_x86_64 = _function(None, c_void_p, c_uint32)
     cpu_x86_update_dr7_x86_64 = _function(None, c_void_p, c_uint32)
     find_memory_mapping_x86_64 = _function(c_void_p, _Handle, c_uint64)
     memory_region_get_ram_addr_x86_64 = _function(c_uint64, c_void_p)
@@ -104,7 +107,7 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._slow = ctypes.CDLL(str(path))
+        self.loaded = ctypes.CDLL(str(path))
         quick = ctypes.PyDLL(str(path))
         for name, declaration in vars(type(self)).items():
             if isinstance(declaration, _Declaration):
@@ -113,7 +116,7 @@ class Library:
                     raise SouthbridgeError(f"{path} doesn't export {name}, as Unicorn {VERSION} does: {INSTALL}")
                 function.restype, function.argtypes = declaration.result, declaration.arguments
                 setattr(self, name, function)
-        self.uc_emu_start = self._slow.uc_emu_start
+        self.uc_emu_start = self.loaded.uc_emu_start
         self.uc_emu_start.argtypes = (c_void_p, c_uint64, c_uint64, c_uint64, c_size_t)
         self._hook_add = quick.uc_hook_add
         self._control = quick.uc_ctl
@@ -126,7 +129,7 @@ class Library:
 
     def address(self, name: str) -> int:
         """Where the exported function `name` is; 0 if the library has none."""
-        function = getattr(self._slow, name, None)
+        function = getattr(self.loaded, name, None)
         return 0 if function is None else ctypes.cast(function, c_void_p).value or 0
 
     def check(self, error: int, what: str) -> None:

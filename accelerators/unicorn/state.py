@@ -25,6 +25,8 @@ from .thunks import NO_EXCEPTION
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from southbridge.msrs import Msrs
+
 _MASK64 = (1 << 64) - 1
 _ATTRIBUTES = 0xF0FF00
 """What a segment's attributes have: bits 8 to 15 and 20 to 23 of the descriptor's second doubleword."""
@@ -48,8 +50,22 @@ MSRS = (
 )
 """The model-specific registers that Unicorn has, besides EFER, TSC, and the bases of FS and GS."""
 
+MSR_TSC_ADJUST = 0x3B
+
 _ELSEWHERE = (0xC000_0100, 0xC000_0101)
 """The bases of FS and GS, which are in the segments."""
+
+_COMPONENTS = {
+    3: "MPX's bounds",
+    4: "MPX's configuration",
+    5: "AVX-512's masks",
+    6: "upper halves of ZMM0 to ZMM15",
+    7: "ZMM16 to ZMM31",
+    9: "PKRU",
+    17: "AMX's configuration",
+    18: "AMX's tiles",
+}
+"""XSAVE's, by number (SDM volume 1, 13.1)."""
 
 
 def save(engine: Engine, halted: bool) -> X86State:
@@ -91,7 +107,9 @@ def save(engine: Engine, halted: bool) -> X86State:
     for name, segment in zip(SEGMENT_REGISTERS, env.segs, strict=True):
         setattr(state, name, _segment(segment))
     state.msrs[MSR_EFER] = env.efer
-    state.msrs[MSR_TSC] = engine.library.cpu_get_tsc_x86_64(engine.env_address) + env.tsc_offset & _MASK64
+    state.msrs[MSR_TSC] = engine.time_stamp
+    if env.tsc_adjust:
+        state.msrs[MSR_TSC_ADJUST] = env.tsc_adjust
     return state
 
 
@@ -100,13 +118,13 @@ def read_msrs(engine: Engine) -> dict[int, int]:
     return {index: _read_msr(engine, index) for index in MSRS}
 
 
-def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int]) -> None:
+def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int], others: Msrs) -> None:
     """Makes `state` that of `engine`'s CPU, which isn't executing; but for `halted` and `event`. MSRs that `state`
-    doesn't have get their values after power-on.
+    doesn't have get their values after power-on; those in `others` are somebody else's.
 
     Raises ValueError, naming what the CPU can't represent, with the CPU as it was.
     """
-    _refuse(state)
+    _refuse(state, others)
     library, env, cpu = engine.library, engine.env, engine.cpu
     env.regs[:] = [value & _MASK64 for value in state.registers]
     env.eip = state.rip
@@ -139,7 +157,7 @@ def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int]) -> None
     engine.forget_all_code()
 
 
-def _refuse(state: X86State) -> None:
+def _refuse(state: X86State, others: Msrs) -> None:
     if state.in_smm:
         raise ValueError("the CPU is in system management mode, which the accelerator unicorn doesn't have")
     if state.tr.attributes & SEGMENT_PRESENT and state.tr.attributes & 0x1500 != 0x100:
@@ -148,9 +166,13 @@ def _refuse(state: X86State) -> None:
         raise ValueError(f"XCR0 is {state.xcr0:#x}: the accelerator unicorn's CPU has no AVX state")
     if any(value >> 128 for value in state.vector):
         raise ValueError("upper halves of YMM registers are in use: the accelerator unicorn's CPU has no AVX")
-    known = {*MSRS, *_ELSEWHERE, MSR_EFER, MSR_TSC}
+    for number, data in state.extended.items():
+        if any(data):
+            name = _COMPONENTS.get(number, f"component {number} of XSAVE's area")
+            raise ValueError(f"{name}: in use, but the accelerator unicorn's CPU doesn't have that")
+    known = {*MSRS, *_ELSEWHERE, MSR_EFER, MSR_TSC, MSR_TSC_ADJUST}
     for index, value in state.msrs.items():
-        if value and index not in known:
+        if value and index not in known and index not in others:
             raise ValueError(f"MSR {index:#x} is {value:#x}: the accelerator unicorn's CPU doesn't have that register")
 
 
@@ -218,5 +240,5 @@ def _load_msrs(engine: Engine, values: dict[int, int]) -> None:
         msr = X86Msr(index, values[index])
         engine.library.uc_reg_write(engine.handle, lib.REG_MSR, ctypes.byref(msr))
     env.efer = values.get(MSR_EFER, 0)
-    host = engine.library.cpu_get_tsc_x86_64(engine.env_address)
-    env.tsc_offset = values.get(MSR_TSC, 0) - host & _MASK64
+    engine.time_stamp = values.get(MSR_TSC, 0)
+    env.tsc_adjust = values.get(MSR_TSC_ADJUST, 0)

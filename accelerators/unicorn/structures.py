@@ -237,8 +237,10 @@ class FloatX80(Structure):
 
 FEATURE_WORDS = 34
 FEAT_1_EDX, FEAT_1_ECX = 0, 1
+FEAT_7_0_EBX, FEAT_7_0_ECX, FEAT_7_0_EDX = 2, 3, 4
 FEAT_8000_0001_EDX, FEAT_8000_0001_ECX = 6, 7
-FEAT_SVM = 18
+FEAT_8000_0007_EDX, FEAT_8000_0008_EBX = 8, 9
+"""Which words of CPUID they are (FeatureWord)."""
 
 
 class CpuX86State(Structure):

@@ -21,6 +21,7 @@ _MASK64 = (1 << 64) - 1
 
 _INVALID_OPCODE, _GENERAL_PROTECTION = 6, 13
 _ESCAPE = 0x0F
+_INTEL = b"GenuineIntel"
 _LONGEST = 15
 
 
@@ -28,7 +29,7 @@ def system_call(engine: Engine) -> tuple[int, int] | None:
     """Executes SYSCALL. Gives vector and error code instead if it raises an exception, which is left to the caller."""
     env = engine.env
     length = _length(engine)
-    if not env.efer & _EFER_SCE:
+    if not env.efer & _EFER_SCE or (_is_intel(engine) and not env.hflags & HIDDEN_CS64):
         env.eip -= length
         return _INVALID_OPCODE, 0
     selector = env.star >> 32 & 0xFFFC
@@ -52,6 +53,9 @@ def system_enter(engine: Engine) -> tuple[int, int] | None:
     """Executes SYSENTER; as `system_call`."""
     env = engine.env
     length = _length(engine)
+    if env.hflags & HIDDEN_LMA and not _is_intel(engine):
+        env.eip -= length
+        return _INVALID_OPCODE, 0
     if not env.sysenter_cs & 0xFFFC:
         env.eip -= length
         return _GENERAL_PROTECTION, 0
@@ -60,6 +64,11 @@ def system_enter(engine: Engine) -> tuple[int, int] | None:
     env.regs[4] = env.sysenter_esp
     env.eip = env.sysenter_eip - length & _MASK64
     return None
+
+
+def _is_intel(engine: Engine) -> bool:
+    """Intel's CPUs have SYSCALL in 64-bit mode only; AMD's don't have SYSENTER in long mode."""
+    return bytes(engine.env.cpuid_vendor) == _INTEL
 
 
 def _enter_kernel(engine: Engine, selector: int, code: int) -> None:

@@ -96,6 +96,48 @@ def assemble(machine: str, targets: Targets) -> Code:
     return Code(*functions)
 
 
+DONE, ORIGINAL, FAULT = range(3)
+"""What a callback tells the machine code of a helper to do next."""
+
+
+@dataclass(frozen=True)
+class HelperTargets:
+    """Addresses that the helpers in `helpers` need."""
+
+    read_msr_callback: int
+    """(env) -> DONE, ORIGINAL, or FAULT"""
+    write_msr_callback: int
+    read_cr8_callback: int
+    """(env) -> value"""
+    write_control_callback: int
+    """(env, number, value) -> DONE, ORIGINAL, or FAULT"""
+    read_msr: int
+    write_msr: int
+    read_control: int
+    write_control: int
+    raise_exception: int
+    """(env, vector, return address of the helper)"""
+
+
+def assemble_helpers(machine: str, targets: HelperTargets) -> tuple[bytes, ...]:
+    """What takes the place of QEMU's `helper_rdmsr(env)`, `helper_wrmsr(env)`, `helper_read_crN(env, number) -> value`
+    and `helper_write_crN(env, number, value)`, on a host `machine`.
+    """
+    return {"x86_64": thunks_x86_64.assemble_helpers, "aarch64": thunks_aarch64.assemble_helpers}[machine](targets)
+
+
+class HelperThunks:
+    """These in executable memory, for as long as the process lives."""
+
+    def __init__(self, code: tuple[bytes, ...]) -> None:
+        protection = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE, prot=protection)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self.addresses = [base + 256 * number for number in range(len(code))]
+        for number, function in enumerate(code):
+            self._memory[256 * number : 256 * number + len(function)] = function
+
+
 class Thunks:
     """The functions in executable memory; the attributes are their addresses."""
 

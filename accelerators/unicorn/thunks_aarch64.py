@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .thunks import Targets
+    from .thunks import HelperTargets, Targets
 
 
 class Load(NamedTuple):
@@ -40,6 +40,55 @@ def assemble(targets: Targets) -> tuple[bytes, ...]:
         _fill(targets),
         _port(targets, targets.port_read),
         _port(targets, targets.port_write),
+    )
+
+
+def assemble_helpers(targets: HelperTargets) -> tuple[bytes, ...]:
+    """See `thunks.assemble_helpers`."""
+    raising = targets.raise_exception
+    return (
+        _join(*_helper(targets.read_msr_callback, targets.read_msr, raising)),
+        _join(*_helper(targets.write_msr_callback, targets.write_msr, raising)),
+        _join(
+            Load(16, targets.read_control),
+            Load(9, targets.read_cr8_callback),
+            0x7100203F,  # cmp w1, #8
+            0x9A900130,  # csel x16, x9, x16, eq
+            _BR_X16,
+        ),
+        _join(
+            0x51000829,  # sub w9, w1, #2
+            0x7100053F,  # cmp w9, #1: CR2 or CR3
+            _b_if(_LS, "original"),
+            *_helper(targets.write_control_callback, targets.write_control, raising),
+        ),
+    )
+
+
+def _helper(callback: int, original: int, raise_exception: int) -> tuple[int | Load | Branch | str, ...]:
+    """A function of up to three arguments that does as `callback` says."""
+    return (
+        0xA9BD7BFD,  # stp x29, x30, [sp, #-48]!
+        0xA90107E0,  # stp x0, x1, [sp, #16]
+        0xF90013E2,  # str x2, [sp, #32]
+        Load(16, callback),
+        _BLR_X16,
+        0x2A0003E9,  # mov w9, w0
+        0xF94013E2,  # ldr x2, [sp, #32]
+        0xA94107E0,  # ldp x0, x1, [sp, #16]
+        0xA8C37BFD,  # ldp x29, x30, [sp], #48
+        0x7100053F,  # cmp w9, #1
+        _b_if(_EQ, "original"),
+        _b_if(_HI, "fault"),
+        _RET,
+        "fault",
+        0x528001A1,  # mov w1, #13
+        0xAA1E03E2,  # mov x2, x30
+        Load(16, raise_exception),
+        _BR_X16,
+        "original",
+        Load(16, original),
+        _BR_X16,
     )
 
 
@@ -77,7 +126,7 @@ def _b_if(condition: int, label: str) -> Branch:
     return Branch(0x54000000 | condition, 5, 19, label)
 
 
-_EQ, _NE, _LS = 0, 1, 9
+_EQ, _NE, _HI, _LS = 0, 1, 8, 9
 
 
 def _guard_task_register(targets: Targets) -> tuple[int | Load | Branch | str, ...]:

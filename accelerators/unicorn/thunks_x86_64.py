@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .thunks import Targets
+    from .thunks import HelperTargets, Targets
 
 Jump = tuple[bytes, str]
 """A near jump's opcode, and the label that it goes to."""
@@ -25,6 +25,46 @@ def assemble(targets: Targets) -> tuple[bytes, ...]:
         _fill(targets),
         _port(targets, targets.port_read),
         _port(targets, targets.port_write),
+    )
+
+
+def assemble_helpers(targets: HelperTargets) -> tuple[bytes, ...]:
+    """See `thunks.assemble_helpers`."""
+    raising = targets.raise_exception
+    return (
+        _helper(targets.read_msr_callback, targets.read_msr, raising),
+        _helper(targets.write_msr_callback, targets.write_msr, raising),
+        _join(
+            b"\x83\xfe\x08" + _mov_rax(targets.read_cr8_callback),  # cmp esi, 8
+            (_JE, "go on"),
+            _mov_rax(targets.read_control),
+            "go on",
+            b"\xff\xe0",  # jmp rax
+        ),
+        _join(
+            b"\x8d\x46\xfe\x83\xf8\x01",  # lea eax, [rsi - 2]; cmp eax, 1: CR2 or CR3
+            (_JBE, "original"),
+            _helper(targets.write_control_callback, targets.write_control, raising),
+            "original",
+            _mov_rax(targets.write_control) + b"\xff\xe0",  # jmp rax
+        ),
+    )
+
+
+def _helper(callback: int, original: int, raise_exception: int) -> bytes:
+    """A function of up to three arguments that does as `callback` says."""
+    return _join(
+        b"\x57\x56\x52",  # push rdi, rsi, rdx
+        _mov_rax(callback) + b"\xff\xd0\x5a\x5e\x5f",  # call rax; pop rdx, rsi, rdi
+        b"\x83\xf8\x01",  # cmp eax, 1
+        (_JB, "done"),
+        (_JNE, "fault"),
+        _mov_rax(original) + b"\xff\xe0",  # jmp rax
+        "fault",
+        b"\xbe\x0d\x00\x00\x00\x48\x8b\x14\x24",  # mov esi, 13; mov rdx, [rsp]
+        _mov_rax(raise_exception) + b"\xff\xe0",  # jmp rax
+        "done",
+        b"\xc3",  # ret
     )
 
 

@@ -14,11 +14,13 @@ from southbridge.accelerator import AcceleratorFailure, ExitReason, Vcpu
 from southbridge.memory.ram import RamBlock
 from southbridge.x86 import PendingEvent, X86State
 
+from . import cpu_model
 from . import library as lib
 from . import state as states
 from .engine import HIDDEN_NMI_MASKED, INTERRUPT_NMI, Access, Engine
 from .memory import GuestMap
 from .system_calls import system_call, system_enter
+from .system_registers import SystemRegisters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from .library import Library
 
 _FLAG_IF = 1 << 9
+_MSR_APIC_BASE = 0x1B
+_RAX, _RCX, _RDX, _RBX = range(4)
 _ONES = 0xFFFF_FFFF
 _MANY = 256
 
@@ -115,6 +119,9 @@ class UnicornVcpu(Vcpu):
     def save(self) -> X86State:
         """See Vcpu."""
         state = states.save(self._engine, self._halted)
+        apic = self._machine.local_apics.get(self.index)
+        if apic is not None:
+            state.cr8, state.msrs[_MSR_APIC_BASE] = apic.cr8, apic.base
         state.event = self._event or self._engine.pending_exception()
         return state
 
@@ -124,7 +131,7 @@ class UnicornVcpu(Vcpu):
         external = event is not None and event.external
         if external and not state.rflags & _FLAG_IF:
             raise ValueError("an external interrupt is being delivered although IF is clear")
-        states.load(self._engine, state, self._power_on_msrs)
+        states.load(self._engine, state, self._power_on_msrs, self._machine.msrs)
         self._halted = state.halted
         self._clearing = state.nmi_pending
         self._a20 = None
@@ -217,7 +224,7 @@ class UnicornVcpu(Vcpu):
     def _pending_vector(self) -> int | None:
         if self._event is not None and self._event.external:
             return self._event.vector
-        controller = self._machine.interrupt_controller
+        controller = self._machine.interrupts_of(self.index)
         return None if controller is None else controller.pending_vector()
 
     def _request_interrupt(self) -> bool:
@@ -243,7 +250,7 @@ class UnicornVcpu(Vcpu):
                     pending = self._pending_vector()
                     if pending is not None:
                         vector = pending
-                    controller = self._machine.interrupt_controller
+                    controller = self._machine.interrupts_of(self.index)
                     if controller is not None:
                         controller.acknowledge(vector)
                 self.interrupt_changed()  # this one isn't requested any more; there may be another
@@ -315,9 +322,34 @@ class UnicornVcpu(Vcpu):
             (lib.INSTRUCTION_SYSENTER, system_enter),
         ):
             engine.hook_instruction(instruction, lib.InstructionHook(self._system_call_hook(execute)))
+        engine.hook_instruction(lib.INSTRUCTION_CPUID, lib.InstructionDecision(self._cpuid_hook(engine)))
+        registers = SystemRegisters(engine, machine, self.index, changed=self._request_interrupt, fail=self._fail)
+        engine.answer_registers(registers)
         engine.on_interrupt_acknowledge(self._acknowledge)
         callbacks = lib.MmioRead(read_memory), lib.MmioWrite(write_memory), lib.MemoryEvent(write_protected)
         return engine, GuestMap(engine, *callbacks, self._fail)
+
+    def _cpuid_hook(self, engine: Engine) -> Callable[[int, int], int]:
+        machine, index = self._machine, self.index
+        table = cpu_model.apply(engine, machine.cpu, index, machine.cpus)
+        env = engine.env
+
+        def hook(_engine: int, _data: int) -> int:
+            try:
+                registers = env.regs
+                apic = machine.local_apics.get(index)
+                registers[_RAX], registers[_RBX], registers[_RCX], registers[_RDX] = table.answer(
+                    registers[_RAX] & _ONES,
+                    registers[_RCX] & _ONES,
+                    cr4=env.cr[4],
+                    xcr0=env.xcr0,
+                    apic_base=0 if apic is None else apic.base,
+                )
+            except BaseException as error:
+                self._fail(error)
+            return 1
+
+        return hook
 
     def _system_call_hook(self, execute: Callable[[Engine], tuple[int, int] | None]) -> Callable[[int, int], None]:
         def hook(_engine: int, _data: int) -> None:

@@ -98,7 +98,7 @@ class CpuModel:
             case 4 | 0x8000_001D if entry.eax & 0x1F:
                 # Only a cache of the third level is shared.
                 shared = (1 << width) - 1 if entry.eax >> 5 & 7 >= 3 else 0
-                cores = (1 << width) - 1 if entry.leaf == _CACHES else 0
+                cores = cpus - 1 if entry.leaf == _CACHES else 0
                 return replace(entry, eax=entry.eax & 0x3FFF | shared << 14 | cores << 26)
             case 0xB:
                 level = (0, 1) if entry.subleaf == 0 else (width, cpus)
@@ -107,8 +107,7 @@ class CpuModel:
             case 0x8000_0001 if self.is_amd:
                 return replace(entry, ecx=entry.ecx & ~CMP_LEGACY_BIT | (CMP_LEGACY_BIT if several else 0))
             case 0x8000_0008:
-                ecx = (width << 12 | cpus - 1) if self.is_amd and several else 0
-                return replace(entry, ecx=ecx)
+                return replace(entry, ecx=width << 12 | cpus - 1)
             case 0x8000_001E:
                 return replace(entry, eax=index, ebx=index, ecx=0)
         return entry

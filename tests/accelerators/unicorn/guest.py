@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from southbridge.accelerator import ExitReason, Vcpu
 from southbridge.accelerators.unicorn import UnicornAccelerator
+from southbridge.cpu_models import find_model
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Io, Ram, Section
 from southbridge.memory.space import AddressSpace
+from southbridge.msrs import Msrs
 from southbridge.x86 import DescriptorTable, Segment, X86State
 
 MEMORY = 8 << 20
@@ -68,12 +70,15 @@ class Controller:
 class FakeMachine:
     """What the accelerator needs of a machine."""
 
-    def __init__(self, memory: int = MEMORY) -> None:
+    def __init__(self, memory: int = MEMORY, cpu: str = "portable") -> None:
         self.lock = threading.RLock()
         self.memory = AddressSpace("memory", 1 << 52)
         self.ports = AddressSpace("ports", 1 << 16)
-        self.controller = Controller()
-        self.interrupt_controller: Any = self.controller
+        self.controller: Any = Controller()
+        self.cpus = 1
+        self.cpu = find_model(cpu)
+        self.msrs = Msrs(self.cpu.msrs, 1)
+        self.local_apics: dict[int, Any] = {}
         self.ram = RamBlock("ram", memory)
         self.log = bytearray()
         self.accelerator: Any = UnicornAccelerator()
@@ -86,6 +91,9 @@ class FakeMachine:
         self.add_port(PORT_DONE, write=self._end)
         self.add_port(PORT_LOG, write=lambda value: self.log.append(value & 0xFF))
         self.new_vcpu()
+
+    def interrupts_of(self, index: int) -> Any:
+        return self.local_apics.get(index, self.controller)
 
     def region_added(self, section: Section) -> None:
         self.accelerator.memory_region_added(section)

@@ -293,7 +293,7 @@ def test_nmi_wakes(machine: FakeMachine) -> None:
 
 
 def test_no_controller(machine: FakeMachine) -> None:
-    machine.interrupt_controller = None
+    machine.controller = None
     machine.code("sti\n nop\n out 0xf4, al\n hlt")
     machine.start(real_mode())
     machine.run()

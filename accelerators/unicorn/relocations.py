@@ -1,0 +1,111 @@
+"""Where a loaded ELF library keeps the addresses of its own functions: its relocations say (System V ABI, chapter 5).
+
+A library that may be interposed reaches an exported function, where it needs its address, through a word that the
+dynamic linker fills in. Changing these words changes which function is meant.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+from collections.abc import Iterable
+from ctypes import Structure, c_uint64, c_void_p
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+_RELOCATIONS = {"x86_64": {1: True, 6: False}, "aarch64": {257: True, 1025: False}}
+"""Types of those for a word in data (R_X86_64_64, R_AARCH64_ABS64), and in the global offset table (GLOB_DAT)."""
+_DT_SYMTAB, _DT_RELA, _DT_RELASZ = 6, 7, 8
+_RTLD_DI_LINKMAP = 2
+_RELA_WORDS = 3
+_SYMBOL_WORDS = 3
+
+
+class _LinkMap(Structure):
+    """The dynamic linker's record of a library, as debuggers see it."""
+
+    _fields_ = [("base", c_uint64), ("name", c_uint64), ("dynamic", c_uint64)]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A word that holds a function's address."""
+
+    address: int
+    function: int
+    in_data: bool
+    """In an object of the library's; else in the global offset table."""
+
+    @property
+    def value(self) -> int:
+        """What it holds."""
+        return c_uint64.from_address(self.address).value
+
+    def point_at(self, function: int) -> None:
+        """Has it hold another one, although it may be read-only by now."""
+        page = self.address & -mmap.PAGESIZE
+        protection = _protection(page)
+        _protect(page, protection | mmap.PROT_WRITE)
+        c_uint64.from_address(self.address).value = function
+        _protect(page, protection)
+
+
+def find_slots(library: ctypes.CDLL, functions: Iterable[int]) -> list[Slot]:
+    """The words of `library` that are relocated to the addresses `functions`; those of calls aren't among them."""
+    link_map = c_void_p()
+    process = ctypes.CDLL(None, use_errno=True)
+    if process.dlinfo(c_void_p(library._handle), _RTLD_DI_LINKMAP, ctypes.byref(link_map)) or not link_map.value:
+        return []
+    record = _LinkMap.from_address(link_map.value)
+    base = record.base
+    tags = _dynamic_section(record)
+    relocations = _words(tags[_DT_RELA], tags[_DT_RELASZ] // 8).reshape(-1, _RELA_WORDS)
+    kinds = _RELOCATIONS[platform.machine()]
+    relocations = relocations[np.isin(relocations[:, 1] & 0xFFFF_FFFF, list(kinds))]
+    numbers = relocations[:, 1] >> np.uint64(32)
+    symbols = _words(tags[_DT_SYMTAB], (int(numbers.max(initial=0)) + 1) * _SYMBOL_WORDS).reshape(-1, _SYMBOL_WORDS)
+    values = symbols[numbers, 1] + relocations[:, 2] + np.uint64(base)
+    rows = np.isin(values, np.array(list(functions), dtype=np.uint64))
+    return [
+        Slot(base + int(offset), int(value), kinds[int(info) & 0xFFFF_FFFF])
+        for (offset, info, _), value in zip(relocations[rows], values[rows], strict=True)
+    ]
+
+
+def _dynamic_section(record: _LinkMap) -> dict[int, int]:
+    """Its tags. Addresses in it are relocated already by some dynamic linkers."""
+    tags: dict[int, int] = {}
+    at = record.dynamic
+    while tag := c_uint64.from_address(at).value:
+        tags[tag] = c_uint64.from_address(at + 8).value
+        at += 16
+    for tag in (_DT_SYMTAB, _DT_RELA):
+        if tags[tag] < record.base:
+            tags[tag] += record.base
+    return tags
+
+
+def _words(address: int, number: int) -> npt.NDArray[np.uint64]:
+    memory = memoryview((c_uint64 * number).from_address(address)).cast("B")
+    return np.frombuffer(memory, dtype=np.uint64)
+
+
+def _protection(address: int) -> int:
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, flags, *_ = line.split()
+        start, end = (int(part, 16) for part in span.split("-"))
+        if start <= address < end:
+            return sum(bit for bit, letter in ((mmap.PROT_READ, "r"), (mmap.PROT_EXEC, "x")) if letter in flags) | (
+                mmap.PROT_WRITE if "w" in flags else 0
+            )
+    raise ValueError(f"nothing is mapped at {address:#x}")
+
+
+def _protect(page: int, protection: int) -> None:
+    process = ctypes.CDLL(None, use_errno=True)
+    if process.mprotect(c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), protection):
+        raise OSError(ctypes.get_errno(), "mprotect")
