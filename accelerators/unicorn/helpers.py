@@ -77,11 +77,9 @@ def _install(library: Library) -> Any:
     for name, function in originals.items():
         _prove(library, name, [slot for slot in slots if slot.function == function])
     callbacks = _Notice(_read_msr), _Notice(_write_msr), _Read(_read_cr8), _Write(_write_control)
-    targets = thunks.HelperTargets(
-        *(ctypes.cast(callback, c_void_p).value or 0 for callback in callbacks),
-        *originals.values(),
-        _symbol(library, "raise_exception_ra_x86_64"),
-    )
+    addresses = [ctypes.cast(callback, c_void_p).value or 0 for callback in callbacks]
+    addresses += [*originals.values(), _symbol(library, "raise_exception_ra_x86_64")]
+    targets = thunks.HelperTargets(*addresses)
     functions = thunks.HelperThunks(thunks.assemble_helpers(platform.machine(), targets))
     replacements = dict(zip(originals.values(), functions.addresses, strict=True))
     for slot in slots:

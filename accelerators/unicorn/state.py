@@ -51,6 +51,8 @@ MSRS = (
 """The model-specific registers that Unicorn has, besides EFER, TSC, and the bases of FS and GS."""
 
 MSR_TSC_ADJUST = 0x3B
+_MISC_ENABLE = 0x1A0
+_FAST_STRINGS = 1
 
 _ELSEWHERE = (0xC000_0100, 0xC000_0101)
 """The bases of FS and GS, which are in the segments."""
@@ -113,9 +115,9 @@ def save(engine: Engine, halted: bool) -> X86State:
     return state
 
 
-def read_msrs(engine: Engine) -> dict[int, int]:
-    """The model-specific registers by index."""
-    return {index: _read_msr(engine, index) for index in MSRS}
+def power_on_msrs(engine: Engine) -> dict[int, int]:
+    """The model-specific registers of a CPU that didn't run yet, by index."""
+    return {index: _read_msr(engine, index) for index in MSRS} | {_MISC_ENABLE: _FAST_STRINGS}
 
 
 def load(engine: Engine, state: X86State, power_on_msrs: dict[int, int], others: Msrs) -> None:

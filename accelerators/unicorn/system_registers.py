@@ -52,8 +52,8 @@ class SystemRegisters:
     def __init__(
         self, engine: Engine, machine: Machine, index: int, *, changed: Callable[[], object], fail: Callable[..., None]
     ) -> None:
-        """`changed` is called, with the lock held, when an interrupt may have become deliverable, or no longer is; `fail`
-        is told of what goes wrong.
+        """`changed` is called, with the lock held, when what the CPU may be interrupted by may have changed; `fail` is
+        told of what goes wrong.
         """
         self._engine = engine
         self._env = engine.env

@@ -61,7 +61,7 @@ class UnicornVcpu(Vcpu):
         self._event: PendingEvent | None = None
         """From a loaded state; the CPU didn't run since."""
         self._engine, self._map = self._open(library)
-        self._power_on_msrs = states.read_msrs(self._engine)
+        self._power_on_msrs = states.power_on_msrs(self._engine)
         self.load(X86State())
 
     # --- Vcpu ----------------------------------------------------------------------------------------------------

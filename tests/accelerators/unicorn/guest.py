@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from southbridge.accelerator import ExitReason, Vcpu
 from southbridge.accelerators.unicorn import UnicornAccelerator
-from southbridge.cpu_models import find_model
+from southbridge.cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Io, Ram, Section
 from southbridge.memory.space import AddressSpace
@@ -70,13 +70,13 @@ class Controller:
 class FakeMachine:
     """What the accelerator needs of a machine."""
 
-    def __init__(self, memory: int = MEMORY, cpu: str = "portable") -> None:
+    def __init__(self, memory: int = MEMORY, cpu: CpuModel | None = None) -> None:
         self.lock = threading.RLock()
         self.memory = AddressSpace("memory", 1 << 52)
         self.ports = AddressSpace("ports", 1 << 16)
         self.controller: Any = Controller()
         self.cpus = 1
-        self.cpu = find_model(cpu)
+        self.cpu = cpu or find_model(DEFAULT_MODEL)
         self.msrs = Msrs(self.cpu.msrs, 1)
         self.local_apics: dict[int, Any] = {}
         self.ram = RamBlock("ram", memory)

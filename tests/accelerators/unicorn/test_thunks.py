@@ -39,7 +39,13 @@ TARGETS = thunks.Targets(
     port_read=FUNCTIONS + 0x70,
     port_write=FUNCTIONS + 0x80,
 )
-NAMES = {value: name for name, value in vars(TARGETS).items() if FUNCTIONS <= value < FUNCTIONS + 0x100}
+HELPERS = thunks.HelperTargets(*(FUNCTIONS + 0x100 + 0x10 * number for number in range(9)))
+NAMES = {
+    value: name
+    for targets in (TARGETS, HELPERS)
+    for name, value in vars(targets).items()
+    if FUNCTIONS <= value < FUNCTIONS + 0x200
+}
 
 
 class Host:
@@ -53,8 +59,8 @@ class Host:
         self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM)
         for address in (CODE, STACK, DATA, FUNCTIONS, RETURN):
             self.cpu.mem_map(address, 0x10000)
-        self.cpu.mem_write(FUNCTIONS, bytes.fromhex("c0035fd6") * 0x40)  # ret
-        self.cpu.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + 0xFF)
+        self.cpu.mem_write(FUNCTIONS, bytes.fromhex("c0035fd6") * 0x80)  # ret
+        self.cpu.hook_add(unicorn.UC_HOOK_CODE, self._called, begin=FUNCTIONS, end=FUNCTIONS + 0x1FF)
         self.calls: list[tuple[str, list[int]]] = []
         self.results: dict[str, int] = {}
         self.write(MAILBOX + 4, 0xFFFF_FFFF)
@@ -64,7 +70,7 @@ class Host:
     def _called(self, cpu: Any, address: int, size: int, data: Any) -> None:
         name = NAMES[address]
         self.calls.append((name, [self.register(f"X{i}") for i in range(7 if name == "tlb_fill" else 5)]))
-        if name.startswith(("check", "int", "do", "debug", "tlb")):
+        if name.startswith(("check", "int", "do", "debug", "tlb")) or name.endswith("callback"):
             for i in range(18):  # a function may leave anything in these
                 self.set_register(f"X{i}", 0xDEAD_0000 + i)
         if name in self.results:
@@ -86,6 +92,15 @@ class Host:
         """Calls it; gives the names of the functions that it called."""
         code = getattr(thunks.assemble("aarch64", TARGETS), name)
         assert len(code) <= 512
+        return self.execute(code, *arguments)
+
+    def call_helper(self, name: str, *arguments: int) -> list[str]:
+        """Likewise for what takes the place of QEMU's helper."""
+        code = thunks.assemble_helpers("aarch64", HELPERS)[HELPER_NAMES.index(name)]
+        assert len(code) <= 256
+        return self.execute(code, *arguments)
+
+    def execute(self, code: bytes, *arguments: int) -> list[str]:
         self.cpu.mem_write(CODE, code)
         for i, value in enumerate(arguments):
             self.set_register(f"X{i}", value)
@@ -234,6 +249,41 @@ def test_port(host: Host, name: str, hflags: int, eflags: int, checked: bool, si
     assert host.calls[-1][1] == arguments
     if checked:
         assert host.calls[0][1][:2] == [ENV, 0x70]
+
+
+HELPER_NAMES = ("read_msr", "write_msr", "read_control", "write_control")
+
+
+@pytest.mark.parametrize("name", ["read_msr", "write_msr", "write_control"])
+@pytest.mark.parametrize("answer", [thunks.DONE, thunks.ORIGINAL, thunks.FAULT])
+def test_helper(host: Host, name: str, answer: int) -> None:
+    host.results[f"{name}_callback"] = answer | 0x77 << 32  # an int: the upper half may hold anything
+    arguments = [ENV, 4, 0x1234_5678_9ABC]
+    after = {thunks.DONE: [], thunks.ORIGINAL: [name], thunks.FAULT: ["raise_exception"]}[answer]
+    assert host.call_helper(name, *arguments) == [f"{name}_callback", *after]
+    assert host.calls[0][1][:3] == arguments
+    if answer == thunks.ORIGINAL:
+        assert host.calls[1][1][:3] == arguments
+    elif answer == thunks.FAULT:
+        assert host.calls[1][1][:3] == [ENV, 13, RETURN]
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 4, 8])
+def test_reading_control_registers(host: Host, number: int) -> None:
+    """CR8 is ours to answer."""
+    host.results |= {"read_cr8_callback": 0x5555, "read_control": 0x6666}
+    assert host.call_helper("read_control", ENV, number) == ["read_cr8_callback" if number == 8 else "read_control"]
+    assert host.calls[0][1][0] == ENV
+    assert host.register("X0") == (0x5555 if number == 8 else 0x6666)
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 4, 8])
+def test_writing_control_registers(host: Host, number: int) -> None:
+    """CR2 and CR3 take anything."""
+    host.results |= {"write_control_callback": thunks.DONE}
+    called = "write_control" if number in (2, 3) else "write_control_callback"
+    assert host.call_helper("write_control", ENV, number, 0x77) == [called]
+    assert host.calls[0][1][:3] == [ENV, number, 0x77]
 
 
 def test_x86_jumps() -> None:
