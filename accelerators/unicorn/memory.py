@@ -1,48 +1,24 @@
 """The guest's physical memory, as the engine has it: RAM and ROM mapped, everything else led to the machine.
 
-RAM is cut where a PC's chipset changes what answers (PAM, SMRAM), so that such a change touches little. Addresses where
-no memory is get a mapping in chunks when the guest first touches them.
+Addresses where no memory is get a mapping in chunks when the guest first touches them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-from southbridge.errors import SouthbridgeError
-from southbridge.memory.ram import PAGE_SIZE, RamBlock
-from southbridge.memory.regions import Ram, Section
+from southbridge.memory.pieces import Piece, pieces
+from southbridge.memory.ram import RamBlock
+from southbridge.memory.regions import Section
 
 from . import library as lib
 from .engine import PHYSICAL_BITS, Engine
 
 _END = 1 << PHYSICAL_BITS
-_CUTS = (0xA_0000, *range(0xC_0000, 0x10_0000 + 1, 0x4000))
-"""Video memory and PAM's sixteens of KiB."""
-
 _CHUNK, _HIGH_CHUNK = 16 << 20, 1 << 30
 """Below and above 4 GiB: unmapping costs time per page, and there may be some thousand mappings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """RAM or ROM, page-aligned: `size` bytes at `start` are `block`'s from `offset` on."""
-
-    start: int
-    size: int
-    block: RamBlock
-    offset: int
-    readonly: bool
-    written: bool
-    """Somebody wants the stores to this ROM."""
-
-    @property
-    def end(self) -> int:
-        """The first address behind it."""
-        return self.start + self.size
 
 
 class GuestMap:
@@ -70,7 +46,7 @@ class GuestMap:
 
     def follow(self, sections: Iterable[Section]) -> None:
         """Makes the engine's memory what `sections` say. Raises SouthbridgeError for RAM beyond the CPU's reach."""
-        wanted = dict.fromkeys(pieces(sections))
+        wanted = dict.fromkeys(pieces(sections, _END))
         gone = [piece for piece in self._pieces if piece not in wanted]
         new = [piece for piece in wanted if piece not in self._pieces]
         if not gone and not new and self._holes:
@@ -165,24 +141,3 @@ class GuestMap:
     def _unmap_chunks(self, start: int, end: int) -> None:
         for at in [at for at, size in self._chunks.items() if at < end and start < at + size]:
             self._engine.unmap(at, self._chunks.pop(at))
-
-
-def pieces(sections: Iterable[Section]) -> Iterator[Piece]:
-    """The whole pages of memory in `sections`, cut."""
-    for section in sections:
-        region = section.region
-        if not isinstance(region, Ram):
-            continue
-        first = -(-section.start // PAGE_SIZE) * PAGE_SIZE
-        last = section.end // PAGE_SIZE * PAGE_SIZE
-        if (section.block_offset + first - section.start) % PAGE_SIZE:
-            continue
-        if last > _END:
-            reach = f"{1 << PHYSICAL_BITS - 40} TiB"
-            raise SouthbridgeError(f"accelerator unicorn: {region.name} lies beyond the CPU's {reach} of memory")
-        marks = [first, *(cut for cut in _CUTS if first < cut < last), last]
-        for start, end in pairwise(marks):
-            if start < end:
-                offset = section.block_offset + start - section.start
-                written = section.readonly and region.on_write is not None
-                yield Piece(start, end - start, section.block, offset, section.readonly, written)
