@@ -9,7 +9,7 @@ from . import ioctls as k
 
 _DETAILS = 32
 """Where in the vCPU's page what an exit tells begins."""
-_LONGEST_INSTRUCTION = 15
+LONGEST_INSTRUCTION = 15
 _UNDEFINED = (b"\x0f\x0b", b"\x0f\xb9", b"\x0f\xff")
 """UD2, UD1, UD0: instructions whose purpose is #UD."""
 
@@ -50,7 +50,7 @@ def instruction_in(page: memoryview) -> bytes:
     flags = int.from_bytes(page[_DETAILS + 8 : _DETAILS + 16], "little")
     if number != k.INTERNAL_ERROR_EMULATION or data < 3 or not flags & k.EMULATION_FAILURE_HAS_BYTES:
         return b""
-    size = min(page[_DETAILS + 16], _LONGEST_INSTRUCTION)
+    size = min(page[_DETAILS + 16], LONGEST_INSTRUCTION)
     return bytes(page[_DETAILS + 17 : _DETAILS + 17 + size])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from ctypes import Structure
 
@@ -54,3 +55,9 @@ class Vm:
     def do(self, request: int, value: int = 0) -> int:
         """A request with a plain value, or none. Raises OSError."""
         return k.ioctl(self.descriptor, request, value)
+
+    def do_large(self, request: int, value: int) -> None:
+        """As `do`, for a value of more bits than Python's ioctl passes. Raises OSError."""
+        library = ctypes.CDLL(None, use_errno=True)
+        if library.ioctl(self.descriptor, ctypes.c_ulong(request), ctypes.c_ulong(value)) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
