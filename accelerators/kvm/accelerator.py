@@ -112,7 +112,7 @@ class KvmAccelerator(Accelerator):
         self._map_changed = True
         self.held_msrs = msrs.held(machine.cpu.features, cpuid.is_paravirtual(machine.cpu))
         msrs.filter_to(vm, self.held_msrs, self.kernel_lapic)
-        self._irqchip = Irqchip(vm, machine, self.kernel_irqchip)
+        self._irqchip = Irqchip(vm, machine, self.kernel_irqchip, self._vcpus)
         self._timekeeping = Timekeeping(vm)
         memory = FlatGuestMemory(machine.memory)
         self.memory_read = memory.memory_read

@@ -8,32 +8,45 @@ pins, IRQ 0 to pin 2.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from ctypes import Structure
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from southbridge.errors import SouthbridgeError
 from southbridge.hookspecs import hookimpl
 
 from . import ioctls as k
-from .structures import IrqLevel, Msi, PitConfig, ReinjectControl, RoutingEntry
+from .platform import ioapic, lapic, pic
+from .platform.timer import KernelTimer
+from .structures import IoApicState, IrqChip, IrqLevel, Msi, PicState, PitConfig, ReinjectControl, RoutingEntry
 from .vm import Vm
 
 if TYPE_CHECKING:
     from southbridge.device import Device
     from southbridge.machine import Machine
 
+    from .vcpu import KvmVcpu
+
 PINS = 24
 _CASCADE = 2
-_CHIPS = (k.IRQCHIP_PIC_MASTER, k.IRQCHIP_PIC_SLAVE)
+_PICS = (k.IRQCHIP_PIC_MASTER, k.IRQCHIP_PIC_SLAVE)
+_ELCR = 0x4D0
+
+Chip = TypeVar("Chip", bound=Structure)
 
 
 class Irqchip:
     """What of a PC's interrupt hardware KVM plays for one virtual machine."""
 
-    def __init__(self, vm: Vm, machine: Machine, mode: str) -> None:
+    def __init__(self, vm: Vm, machine: Machine, mode: str, vcpus: list[KvmVcpu]) -> None:
         """Raises SouthbridgeError if KVM can't."""
         self._vm = vm
         self._machine = machine
+        self._vcpus = vcpus
         self._taken: dict[str, dict[str, Any]] = {}
+        """The devices that KVM plays, with their states before."""
+        self._high = 0
+        """Edge-triggered ISA lines that were high when KVM took over, and weren't announced since."""
+        self._timer: KernelTimer | None = None
         try:
             if mode == "on":
                 self._create_all()
@@ -50,12 +63,13 @@ class Irqchip:
         # Ticks that the guest was too late for are one, as the machine's own timer has it.
         with contextlib.suppress(OSError):
             vm.set(k.KVM_REINJECT_CONTROL, ReinjectControl(0))
+        self._timer = KernelTimer(vm, self._machine)
 
     def _route(self) -> None:
         entries = []
         for line in range(16):
             if line != _CASCADE:
-                entries.append(_pin(line, _CHIPS[line >> 3], line & 7))
+                entries.append(_pin(line, _PICS[line >> 3], line & 7))
                 entries.append(_pin(line, k.IRQCHIP_IOAPIC, line or _CASCADE))
         entries += [_pin(line, k.IRQCHIP_IOAPIC, line) for line in range(16, PINS)]
         set_routes(self._vm, entries)
@@ -65,6 +79,11 @@ class Irqchip:
     @hookimpl
     def irq_set(self, line: int, level: bool) -> bool:
         """See hookspecs."""
+        if self._high >> line & 1:
+            # It was high before KVM took over: that is no new edge.
+            self._high &= ~(1 << line)
+            if level:
+                return True
         self._vm.set(k.KVM_IRQ_LINE, IrqLevel(line, level))
         return True
 
@@ -76,13 +95,98 @@ class Irqchip:
 
     # --- offload -------------------------------------------------------------------------------------------------
 
-    def take(self, device: Device, state: dict[str, Any]) -> bool | None:
+    def take(self, device: Device, saved: dict[str, Any]) -> bool | None:
         """KVM goes on where `device` is. None if it doesn't play that."""
-        return None
+        match device.platform:
+            case "i8259":
+                self._set_pics(saved)
+            case "ioapic":
+                self._set_ioapic(saved)
+            case "i8254" if self._timer is not None:
+                self._timer.take(saved)
+            case "lapic":
+                self._set_lapics(saved)
+            case _:
+                return None
+        self._taken[device.platform] = saved
+        return True
 
     def give_back(self, device: Device) -> dict[str, Any] | None:
         """The state of `device`, as KVM has it now."""
+        before = self._taken.pop(device.platform, None)
+        match device.platform:
+            case _ if before is None:
+                return None
+            case "i8259":
+                return self._get_pics(before)
+            case "ioapic":
+                return ioapic.from_kvm(self._chip(k.IRQCHIP_IOAPIC, IoApicState), before, self._lines())
+            case "i8254" if self._timer is not None:
+                return self._timer.give_back()
+            case "lapic":
+                return self._get_lapics(before)
         return None
+
+    def _lines(self) -> int:
+        """The levels of the ISA lines."""
+        return sum(wire.level << number for number, wire in enumerate(self._machine.isa.wires))
+
+    def _set_pics(self, saved: dict[str, Any]) -> None:
+        level_triggered = self._machine.isa.level_triggered
+        for index, name in enumerate(pic.CHIPS):
+            triggers = level_triggered >> 8 * index & 0xFF
+            self._set_chip(index, pic.to_kvm(saved["parts"][name], triggers, is_master=not index))
+        edges = sum(saved["parts"][name]["state"]["lines"] << 8 * n for n, name in enumerate(pic.CHIPS))
+        self._high = edges & ~level_triggered & ~pic.CASCADE
+
+    def _get_pics(self, before: dict[str, Any]) -> dict[str, Any]:
+        chips = [self._chip(index, PicState) for index in _PICS]
+        self._restore_triggers(chips[0].elcr | chips[1].elcr << 8)
+        lines = self._lines()
+        saved = dict(before)
+        slave = pic.from_kvm(chips[1], before["parts"]["slave"], lines >> 8, False)
+        cascade = bool(chips[0].irr & pic.CASCADE)
+        master = pic.from_kvm(chips[0], before["parts"]["master"], lines & 0xFF & ~pic.CASCADE, cascade)
+        saved["parts"] = {"master": master, "slave": slave}
+        return saved
+
+    def _restore_triggers(self, level_triggered: int) -> None:
+        """The chipset's ELCR was KVM's meanwhile: what the guest wrote there is written to the chipset now."""
+        isa, ports = self._machine.isa, self._machine.ports
+        if level_triggered != isa.level_triggered:
+            ports.write(_ELCR, 1, level_triggered & 0xFF)
+            ports.write(_ELCR + 1, 1, level_triggered >> 8)
+        isa.set_level_triggered(level_triggered)
+
+    def _set_ioapic(self, saved: dict[str, Any]) -> None:
+        self._set_chip(k.IRQCHIP_IOAPIC, ioapic.to_kvm(saved))
+
+    def _set_lapics(self, saved: dict[str, Any]) -> None:
+        now = self._machine.clock.now()
+        for vcpu in self._vcpus:
+            apic = saved["parts"][f"apics[{vcpu.index}]"]
+            vcpu.set_local_apic(lapic.to_kvm(apic, now), lapic.tsc_deadline(apic))
+
+    def _get_lapics(self, before: dict[str, Any]) -> dict[str, Any]:
+        now = self._machine.clock.now()
+        saved = dict(before)
+        saved["parts"] = dict(before["parts"])
+        for vcpu in self._vcpus:
+            page, base, deadline = vcpu.local_apic()
+            key = f"apics[{vcpu.index}]"
+            saved["parts"][key] = lapic.from_kvm(page, before["parts"][key], base, deadline, now)
+        return saved
+
+    def _set_chip(self, number: int, state: Structure) -> None:
+        chip = IrqChip(number)
+        data = bytes(state)
+        chip.data[: len(data)] = list(data)
+        self._vm.set(k.KVM_SET_IRQCHIP, chip)
+
+    def _chip(self, number: int, kind: type[Chip]) -> Chip:
+        chip = IrqChip(number)
+        self._vm.get(k.KVM_GET_IRQCHIP, chip)
+        return kind.from_buffer_copy(chip.data)
 
 
 def set_routes(vm: Vm, entries: list[RoutingEntry]) -> None:

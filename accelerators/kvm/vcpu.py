@@ -21,7 +21,7 @@ from southbridge.x86 import MSR_TSC, X86State
 from . import cpuid, exits, msrs, state
 from . import ioctls as k
 from .kicks import Kicks
-from .structures import Translation
+from .structures import LapicState, Translation
 
 if TYPE_CHECKING:
     from southbridge.machine import Machine
@@ -172,6 +172,19 @@ class KvmVcpu(Vcpu):
     def set_tsc(self, value: int) -> None:
         """Sets it."""
         msrs.write(self._descriptor, {MSR_TSC: value})
+
+    def local_apic(self) -> tuple[LapicState, int, int]:
+        """KVM's local APIC of this CPU: its registers, IA32_APIC_BASE and IA32_TSC_DEADLINE."""
+        page = LapicState()
+        k.ioctl(self._descriptor, k.KVM_GET_LAPIC, page)
+        found = msrs.read(self._descriptor, (msrs.MSR_APIC_BASE, msrs.MSR_TSC_DEADLINE))
+        return page, found[msrs.MSR_APIC_BASE], found.get(msrs.MSR_TSC_DEADLINE, 0)
+
+    def set_local_apic(self, page: LapicState, tsc_deadline: int) -> None:
+        """Sets it, but for IA32_APIC_BASE, which `load` has set."""
+        k.ioctl(self._descriptor, k.KVM_SET_LAPIC, page)
+        if tsc_deadline:
+            msrs.write(self._descriptor, {msrs.MSR_TSC_DEADLINE: tsc_deadline})
 
     # --- running -------------------------------------------------------------------------------------------------
 

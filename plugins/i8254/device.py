@@ -6,6 +6,8 @@ control register of the chipset (PIIX3 datasheet 290550): the gate and output of
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from southbridge.banks import PortBank
 from southbridge.component import Parts, timer
 from southbridge.device import Device
@@ -21,6 +23,8 @@ REFRESH_PULSES = 18
 
 class I8254(Device):
     """Three counters, their control word, and port 61h."""
+
+    platform: ClassVar[str] = "i8254"
 
     counters: list[Counter] = Parts(Counter, 3)
 

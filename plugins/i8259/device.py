@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from southbridge.component import Part
 from southbridge.device import Device
@@ -23,6 +24,8 @@ class Master(Chip):
 
 class I8259(Device):
     """Both chips. The CPU's vector is kept up to date, so that asking for it costs nothing."""
+
+    platform: ClassVar[str] = "i8259"
 
     master: Master = Part(Master)
     slave: Chip = Part(Chip)
