@@ -99,7 +99,9 @@ class I440fx(PciDevice):
     PAM4 = CONFIG.register(0x5D, 1, fields=PAM, doc="D8000h and DC000h.")
     PAM5 = CONFIG.register(0x5E, 1, fields=PAM, doc="E0000h and E4000h.")
     PAM6 = CONFIG.register(0x5F, 1, fields=PAM, doc="E8000h and EC000h.")
-    DRB = CONFIG.register(0x60, 8, widths=(1, 2, 4), doc="DRAM row boundaries: where rows 0 to 7 end, in 8 MiB.")
+    DRB = CONFIG.register(
+        0x60, 8, reset=None, widths=(1, 2, 4), doc="DRAM row boundaries: where rows 0 to 7 end, in 8 MiB."
+    )
     FDHC = CONFIG.register(
         0x68,
         1,
