@@ -1,11 +1,9 @@
 """What every device must do, whatever it is.
 
-`tests/test_conformance.py` tries each of `CHECKS` on every installed device; the tests of a device that is a project of
-its own can do the same:
+    pytest --southbridge-device my-device
 
-    @pytest.mark.parametrize("check", CHECKS)
-    def test_conformance(check: Check) -> None:
-        check(Stage("my-device"))
+tries each of `CHECKS` on an installed device, with guest memory in one piece and in small windows (`suite`). A check is
+a function that is given a device on a stage, and raises what is wrong.
 
 A device needs nothing for that, but for a required property that isn't a link or a file: an example of its value, given
 in the declaration (`Property(doc="...", examples=["12:34"])`).
@@ -14,26 +12,38 @@ in the declaration (`Property(doc="...", examples=["12:34"])`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from random import Random
-from typing import Any
 
+import numpy as np
+
+from ..component import Component
+from ..device import Device
 from ..errors import SouthbridgeError
-from ..hookspecs import hookimpl
+from ..memory.regions import Io
 from ..pci import PciDevice
 from ..properties import property_model
-from .stage import Stage, layout
+from .declared import accesses, after_read, after_write, plain_registers, register
+from .faults import Fault, Neighbour, faults
+from .stage import NonconformingError, Stage, layout
+from .states import components, difference, disturb, mangle, plain
+from .steps import PATTERNS, Step, format_step
 
-Saved = dict[str, Any]
 Check = Callable[[Stage], None]
 
 STORM = 400
+MANY = 10_000
 ROUNDS = 40
-NONSENSE = 1j
-"""What no state is."""
-GONE = object()
-"""Stands for a key that is missing."""
+PHASES = 8
+
+
+def need(condition: object, what: str) -> None:
+    """Raises NonconformingError, which says `what`, unless `condition` holds."""
+    if not condition:
+        raise NonconformingError(what)
+
+
+# --- declarations ------------------------------------------------------------------------------------------------
 
 
 def documented(stage: Stage) -> None:
@@ -43,36 +53,141 @@ def documented(stage: Stage) -> None:
     for component in stage.device.components():
         missing += [] if type(component).__doc__ else [type(component).__name__]
         missing += [f"{type(component).__name__}.{spec.name}" for spec in component.register_specs if not spec.doc]
-    assert not missing, f"no doc: {', '.join(missing)}"
-    assert set(property_model(cls).model_json_schema()["properties"]) == set(cls.properties())
+    need(not missing, f"no doc: {', '.join(missing)}")
+    need(set(property_model(cls).model_json_schema()["properties"]) == set(cls.properties()), "no schema")
+
+
+# --- accesses ----------------------------------------------------------------------------------------------------
 
 
 def every_access_is_answered(stage: Stage) -> None:
-    """Any width at any offset of any bank reads as a value of that width, before and after something was written."""
+    """Any width at any offset of any range reads as a value of that width, before and after something was written."""
+    steps: list[Step] = []
     for probe in stage.probes():
         for offset in probe.offsets():
-            for size in (1, 2, 4):
-                stage.read(probe, offset, size)
-                stage.write(probe, offset, size, stage.random.getrandbits(8 * size))
-                stage.read(probe, offset, size)
+            for size in probe.sizes:
+                read = ("read", probe.name, offset, size)
+                steps += [read, ("write", probe.name, offset, size, stage.random.getrandbits(8 * size)), read]
+    stage.play(steps)
+
+
+def registers_are_as_declared(stage: Stage) -> None:
+    """A register without methods does what its declaration says: widths, lanes, access rules, reset value."""
+    device = stage.device
+    for component, region, spec in plain_registers(device):
+        if isinstance(device, PciDevice) and region is device.config:
+            read, write = device.config_read, device.config_write
+        else:
+            read, write = region.read, region.write
+        its = register(component, spec)
+        kept, name = its.value, f"{region.name}: {spec.name}"
+        for at, size in accesses(spec):
+            for before in (0, spec.mask, stage.random.getrandbits(8 * spec.width)):
+                where = f"{size} bytes at {spec.offset + at:#x}"
+                its.value = before
+                expected = after_read(spec, before, at, size)
+                found = read(spec.offset + at, size), its.value
+                both = f"gives {found[0]:#x} and leaves {found[1]:#x}, not {expected[0]:#x} and {expected[1]:#x}"
+                need(found == expected, f"{name} is {before:#x}: a read of {where} {both}")
+                for data in (0, (1 << 8 * size) - 1, stage.random.getrandbits(8 * size)):
+                    its.value = before
+                    write(spec.offset + at, size, data)
+                    stored = after_write(spec, before, at, size, data)
+                    both = f"makes it {its.value:#x}, not {stored:#x}"
+                    need(its.value == stored, f"{name} is {before:#x}: {data:#x} written as {where} {both}")
+        its.value = kept
     stage.storm(STORM)
+    device.reset()
+    for component, region, spec in plain_registers(device):
+        bits = spec.rw_mask | spec.w1c_mask | spec.rc_mask
+        if spec.reset is not None:
+            now = register(component, spec).value
+            wrong = (now ^ spec.reset) & bits
+            need(not wrong, f"{region.name}: {spec.name} is {now:#x} after a reset, not {spec.reset:#x} as declared")
+
+
+def random_accesses_do_no_harm(stage: Stage) -> None:
+    """After 10,000 accesses at random, time that passes and bytes that come in, it still answers and can be reset."""
+    for phase in range(PHASES):
+        stage.switch_on()
+        stage.storm(MANY // PHASES, configuration=bool(phase % 2))
+    stage.play([("read", probe.name, offset, 1) for probe in stage.probes() for offset in probe.offsets()])
+    stage.reset()
+    stage.play([("read", probe.name, offset, 1) for probe in stage.probes() for offset in probe.offsets()])
+
+
+def work_is_bounded(stage: Stage) -> None:
+    """Whatever it finds in memory, it does with one access a bounded number of calls, rounds of loops, bytes of DMA."""
+    for pattern in PATTERNS:
+        stage.switch_on()
+        stage.play([("memory", pattern), *stage.random_steps(2 * STORM, configuration=False)])
+
+
+def nothing_is_entered_by_dma(stage: Stage) -> None:
+    """Given addresses of its own or other devices' registers in place of memory, it doesn't access them."""
+    stage.switch_on()
+    stage.play([("memory", "pointers"), *stage.random_steps(4 * STORM, configuration=False)])
+
+
+def no_dma_without_mastering(stage: Stage) -> None:
+    """A PCI device touches guest memory only while its command register lets it master the bus. ISA has no such bit."""
+    device = stage.device
+    assert isinstance(device, PciDevice)
+    stage.storm(STORM)
+    stage.bench.config_write(device, 0x04, 2, 0x3)
+    need(device.dma.enabled == bool(device.PCI_COMMAND.MASTER), "its DMA doesn't follow the bit MASTER of PCI_COMMAND")
+    before = stage.memory.accesses
+    stage.storm(0 if device.PCI_COMMAND.MASTER else STORM, configuration=False)
+    need(stage.memory.accesses == before, "memory was accessed without bus mastering")
+
+
+# --- state -------------------------------------------------------------------------------------------------------
 
 
 def state_survives(stage: Stage) -> None:
-    """What was saved is plain data, and loaded, here or into another one, is what is saved then."""
-    twin = Stage(type(stage.device), stage.make_memory)
-    for _ in range(4):
+    """Saved, reset and restored, it is what it was, and gives the answers that it would have given."""
+    twin = stage.twin()
+    for _ in range(PHASES):
+        stage.switch_on()
         stage.storm(STORM // 4)
-        saved = stage.device.save()
-        assert plain(saved), "a saved state is of dictionaries, lists, numbers, texts, bytes"
+        stage.settle()
+        saved = stage.save()
+        need(plain(saved), "a saved state is of dictionaries, lists, numbers, texts, bytes")
         kept = copy.deepcopy(saved)
-        stage.device.load(saved)
-        assert stage.device.save() == kept
-        twin.bench.clock.set(stage.bench.clock.now())
-        twin.device.load(saved)
-        assert twin.device.save() == kept
-        twin.storm(STORM // 4)
-        assert saved == kept, "a loaded state is the caller's still"
+        twin.surround_as(stage)
+        twin.load(saved)
+        _same("a restored state isn't what was saved", kept, twin.save())
+        _same("another device's lines aren't as its state says", _asserted(stage), _asserted(twin))
+        there = layout(twin.bench)
+        twin.reset()
+        twin.load(saved)
+        _same("saved, reset and restored, it isn't what it was", kept, twin.save())
+        _same("saved, reset and restored, it isn't where it was", there, layout(twin.bench))
+        steps, answers = stage.storm(STORM // 2)
+        for number, (step, one, other) in enumerate(zip(steps, answers, twin.carry_out(steps), strict=True)):
+            its = f"{one or 0:#x}, and {other or 0:#x} from the restored one"
+            need(one == other, f"step {number + 1} after it was saved, {format_step(step)!r}, gives {its}")
+        _same("after the same accesses, the restored one is different", stage.save(), twin.save())
+        _same(
+            "the restored one sent something else",
+            [line.sent for line in stage.lines],
+            [line.sent for line in twin.lines],
+        )
+        need(np.array_equal(_words(stage), _words(twin)), "the restored one left other bytes in memory")
+        _same("a loaded state is the caller's still", kept, saved)
+
+
+def _same(what: str, one: object, other: object) -> None:
+    found = difference(one, other)
+    need(found is None, f"{what}: {found}")
+
+
+def _words(stage: Stage) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    return np.frombuffer(stage.bench.machine.ram.view, np.uint64)
+
+
+def _asserted(stage: Stage) -> object:
+    return {"asserted": layout(stage.bench)["asserted"]}
 
 
 def a_mangled_state_changes_nothing(stage: Stage) -> None:
@@ -80,12 +195,13 @@ def a_mangled_state_changes_nothing(stage: Stage) -> None:
     stage.storm(STORM)
     before = stage.device.save()
     for what, mangled in mangle(before):
+        stage.doing = f"while a wrong state was restored: {what}"
         try:
             stage.device.load(mangled)
         except SouthbridgeError:
-            assert stage.device.save() == before, f"refused, but not without a trace: {what}"
+            _same(f"refused, but not without a trace: {what}", before, stage.device.save())
         else:
-            raise AssertionError(f"accepted: {what}")
+            raise NonconformingError(f"accepted: {what}")
 
 
 def a_hostile_state_does_no_harm(stage: Stage) -> None:
@@ -96,38 +212,71 @@ def a_hostile_state_does_no_harm(stage: Stage) -> None:
         hostile = copy.deepcopy(before)
         for component in components(hostile):
             disturb(component, stage.random)
+        stage.doing = f"while, or after, a state was restored in which {difference(before, hostile)} (before; restored)"
         try:
             stage.device.load(hostile)
         except SouthbridgeError:
-            assert stage.device.save() == before, "refused, but not without a trace"
+            _same("refused, but not without a trace", before, stage.device.save())
         stage.storm(STORM // 8)
         stage.device.reset()
+
+
+# --- life --------------------------------------------------------------------------------------------------------
 
 
 def reset_is_final(stage: Stage) -> None:
     """A second reset changes nothing more, and after one no interrupt line is held."""
     for _ in range(4):
+        stage.switch_on()
         stage.storm(STORM // 4)
         stage.device.reset()
-        once = stage.device.save()
-        assert layout(stage.bench)["asserted"] == stage.before["asserted"], "a reset lets go of interrupt lines"
+        once, there = stage.device.save(), layout(stage.bench)
+        _same("a reset lets go of interrupt lines", stage.before["asserted"], there["asserted"])
         stage.device.reset()
-        assert stage.device.save() == once
+        _same("a second reset changes more", once, stage.device.save())
+        _same("a second reset changes more", there, layout(stage.bench))
 
 
-def no_dma_without_mastering(stage: Stage) -> None:
-    """A PCI device touches guest memory only while its command register lets it master the bus. ISA has no such bit."""
-    device = stage.device
-    if not isinstance(device, PciDevice):
-        return
-    watch = Watch()
-    stage.bench.machine.hooks.register(watch, "watch")
-    stage.storm(STORM)
-    stage.bench.config_write(device, 0x04, 2, 0x3)
-    assert device.dma.enabled == bool(device.PCI_COMMAND.MASTER)
-    watch.accesses = 0
-    stage.storm(0 if device.PCI_COMMAND.MASTER else STORM, configuration=False)
-    assert not watch.accesses, "memory was accessed without bus mastering"
+def an_exception_latches_only_this_device(stage: Stage) -> None:
+    """Where a register's method raises, the device is broken and reads as ones; the others, and time, go on."""
+    reached = 0
+    for fault in faults(stage.device):
+        other = stage.twin()
+        reached += _latches(other, fault)
+    need(reached, "no register could be reached")
+
+
+def _latches(stage: Stage, fault: Fault) -> bool:
+    machine, device = stage.bench.machine, stage.device
+    neighbour = stage.bench.plug(Neighbour, "neighbour")
+    neighbour.VALUE.value = 0x5A
+    stage.switch_on()
+    machine.strict = False
+    stage.doing = f"with an exception put into {fault}"
+    if not fault.strike(stage):
+        return False
+    need(device.broken, f"{fault} raised, and the device isn't latched broken")
+    calls = fault.calls
+    for probe in stage.probes():
+        if probe.region.owner is not device or not isinstance(probe.region, Io):
+            continue
+        for offset in probe.offsets()[:64]:
+            for size in (1, 2, 4):
+                found = probe.answer(offset, size)
+                probe.tell(offset, size, 0)
+                need(found == (1 << 8 * size) - 1, f"{probe.name} at {offset:#x} reads {found:#x} though it is broken")
+    for space in (machine.memory, machine.ports):
+        for section in space.sections:
+            if section.region.owner is device and isinstance(section.region, Io):
+                need(section.region.broken, f"{section.region.name} still answers though the device is broken")
+    stage.bench.clock.advance(ms=10)
+    need(fault.calls == calls, f"{fault} was called again after the device was broken")
+    pending = [name for part in device.components() for name in part.timer_specs if getattr(part, name).pending]
+    need(not pending, f"the timer {', '.join(pending)} is still set though the device is broken")
+    broken = [other.id for other in machine.devices.values() if other.broken and other is not device]
+    need(not broken, f"{fault} raised, and broke {', '.join(broken)}")
+    need(neighbour.VALUE.value == 0x5A and neighbour.ticks == 10, "another device, beside it, didn't go on")
+    return True
 
 
 def unplugging_gives_back_everything(stage: Stage) -> None:
@@ -135,7 +284,7 @@ def unplugging_gives_back_everything(stage: Stage) -> None:
     for _ in range(2 if stage.device.hotpluggable else 1):
         stage.storm(STORM // 2)
         stage.bench.machine.unplug(stage.device)
-        assert layout(stage.bench) == stage.before
+        _same("unplugged, it isn't gone from the machine", stage.before, layout(stage.bench))
         if stage.device.hotpluggable:
             stage.plug()
 
@@ -146,123 +295,36 @@ def a_second_one_fits_or_is_refused(stage: Stage) -> None:
     with suppress(SouthbridgeError):
         stage.plug("second")
         return
-    assert layout(stage.bench) == before
+    _same("refused, it isn't gone from the machine", before, layout(stage.bench))
 
 
 CHECKS: list[Check] = [
     documented,
     every_access_is_answered,
+    registers_are_as_declared,
+    random_accesses_do_no_harm,
+    work_is_bounded,
+    nothing_is_entered_by_dma,
+    no_dma_without_mastering,
     state_survives,
     a_mangled_state_changes_nothing,
     a_hostile_state_does_no_harm,
     reset_is_final,
-    no_dma_without_mastering,
+    an_exception_latches_only_this_device,
     unplugging_gives_back_everything,
     a_second_one_fits_or_is_refused,
 ]
 
 
-class Watch:
-    """Counts the accesses to guest memory."""
-
-    def __init__(self) -> None:
-        self.accesses = 0
-
-    @hookimpl(tryfirst=True)
-    def memory_read(self, address: int, length: int) -> None:
-        """See hookspecs."""
-        self.accesses += 1
-
-    @hookimpl(tryfirst=True)
-    def memory_write(self, address: int, data: bytes) -> None:
-        """See hookspecs."""
-        self.accesses += 1
-
-    @hookimpl(tryfirst=True)
-    def memory_map(self, address: int, length: int, write: bool) -> None:
-        """See hookspecs."""
-        self.accesses += 1
+def checks_for(cls: type[Device]) -> list[Check]:
+    """The checks that say something of a `cls`: some are of registers or of PCI."""
+    unfit: set[Check] = set()
+    if not issubclass(cls, PciDevice):
+        unfit.add(no_dma_without_mastering)
+    if not _has_registers(cls):
+        unfit |= {registers_are_as_declared, an_exception_latches_only_this_device}
+    return [check for check in CHECKS if check not in unfit]
 
 
-# --- saved states ------------------------------------------------------------------------------------------------
-
-
-def plain(value: object) -> bool:
-    """Whether `value` is of dictionaries by name, lists, numbers, texts, bytes."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str | int) and plain(inner) for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return all(plain(inner) for inner in value)
-    return value is None or isinstance(value, bool | int | float | str | bytes | bytearray)
-
-
-def components(saved: Saved) -> Iterator[Saved]:
-    """The saved state of a device, and those of its parts."""
-    yield saved
-    for part in saved["parts"].values():
-        yield from components(part)
-
-
-def mangle(saved: Saved) -> Iterator[tuple[str, Saved]]:
-    """Copies of `saved` that are wrong in one place each, with what is wrong."""
-    for index, component in enumerate(components(saved)):
-        for section, name, value in _wrongs(component):
-            mangled = copy.deepcopy(saved)
-            place = list(components(mangled))[index]
-            if name is None:
-                _put(place, section, value)
-            else:
-                _put(place[section], name, value)
-            yield f"{section} {name or ''}: {value!r}", mangled
-    for version in (None, -1, "1", saved["version"] + 1, GONE):
-        mangled = dict(saved)
-        _put(mangled, "version", version)
-        yield f"version {version!r}", mangled
-
-
-def _put(place: Saved, key: str, value: object) -> None:
-    if value is GONE:
-        del place[key]
-    else:
-        place[key] = value
-
-
-def _wrongs(component: Saved) -> Iterator[tuple[str, str | None, object]]:
-    """Section, name (None: the section itself), and what must not be there."""
-    yield "more", None, {}
-    for section in ("registers", "state", "timers", "parts"):
-        yield section, None, GONE
-        yield section, None, None
-        yield section, "MORE", 0
-    wrongs = {
-        "registers": (GONE, -1, 1 << 128, "text", None, NONSENSE),
-        "state": (GONE, NONSENSE),
-        "timers": (None, {}, {"deadline": -1, "arguments": {}}, {"deadline": 1, "arguments": {"more": 1}}),
-        "parts": (GONE, None, {}),
-    }
-    for section, values in wrongs.items():
-        for name in component[section]:
-            yield from ((section, name, value) for value in values)
-
-
-def disturb(component: Saved, random: Random) -> None:
-    """Changes some values of a component's saved state."""
-    for section in ("registers", "state"):
-        for name, value in component[section].items():
-            if random.random() < 0.3:
-                component[section][name] = _disturbed(value, random)
-
-
-def _disturbed(value: Any, random: Random) -> Any:
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        near = [value + 1, value - 1, 0, 1, 0x7F, 0xFF, 0xFFFF, 0xFFFF_FFFF, 1 << 40, random.getrandbits(8)]
-        return random.choice(near)
-    if isinstance(value, bytes | bytearray):
-        return type(value)(random.randbytes(random.choice([0, 1, len(value), len(value) + 1, 4096])))
-    if isinstance(value, list | tuple):
-        return type(value)(_disturbed(inner, random) for inner in value[: random.randint(0, len(value))])
-    if isinstance(value, dict):
-        return {key: _disturbed(inner, random) for key, inner in value.items()}
-    return random.choice([None, 0, 1, "", value])
+def _has_registers(cls: type[Component]) -> bool:
+    return bool(cls.register_specs or cls.window_specs) or any(_has_registers(p.make) for p in cls.part_specs.values())

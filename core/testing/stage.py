@@ -6,81 +6,167 @@ import functools
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from .. import discovery
-from ..banks import BankRegion
+from ..banks import BankRegion, PortBank
 from ..construct import make_device
 from ..device import Device
 from ..errors import RealizeError
-from ..memory.guest import FlatGuestMemory
-from ..memory.regions import Io
+from ..memory.regions import Io, Ram
 from ..memory.space import AddressSpace
-from ..pci import PciBus, PciDevice
+from ..pci import BarKind, PciBus, PciDevice
 from ..properties import FilePath, PropertySpec, declared_type
 from ..units import KiB, MiB
 from .bench import Bench, FlatBenchMemory
 from .chardev import CharLine
+from .dictionary import numbers
 from .ide import MemoryDisk
+from .memory import BenchMemory
+from .meter import MOVED, Meter, OutOfBounds
+from .steps import PATTERNS, Step, memory_contents
 
 SCATTERED = 64
 """How many offsets of a large bank are tried that nothing is declared at."""
 CONFIG_SIZE = 256
 
 
-class Probe:
-    """One of a device's banks in an address space of its own: every access reaches it as through the map."""
+TOUCHED = 64 * KiB
+"""How much of guest memory, from its start on, is filled for devices to find something."""
+BAR_SPACE = {BarKind.IO: 0xC000, BarKind.MEMORY_32: 0xE000_0000, BarKind.MEMORY_64: 0xE000_0000}
 
-    def __init__(self, region: Io, declared: list[range], random: Random) -> None:
+
+class NonconformingError(AssertionError):
+    """The device doesn't do what every device must. The text is for its author."""
+
+
+class Probe:
+    """One of a device's ranges in an address space of its own: every access reaches it as through the map."""
+
+    def __init__(
+        self, region: Io | Ram, shown: BankRegion | None, stage: Stage, *, configuration: bool = False
+    ) -> None:
+        self.name = region.name.removeprefix("device.").replace(" ", "_")
         self.region = region
-        self.space = AddressSpace(region.name, region.size)
+        self.configuration = configuration
+        """Whether it is a PCI device's configuration space, as the bus reaches it."""
+        self.bank = shown
+        """The bank that it is, or shows, if it is one."""
+        self.space = AddressSpace(region.name, region.size, stage.bench.machine.memory.on_fault)
         self.space.root.add(0, region)
-        self._declared = [place for place in declared if len(place)]
-        self._random = random
+        self.declared = [place for place in shown.declared() if len(place)] if shown else []
+        self._random = stage.random
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How wide a guest's access may be: ports and configuration space are never accessed by eight bytes."""
+        narrow = self.configuration or (self.bank is not None and isinstance(self.bank.bank, PortBank))
+        return (1, 2, 4) if narrow else (1, 2, 4, 8)
 
     def offsets(self) -> list[int]:
         """Every offset of a small bank; of a large one, those that matter."""
         size = self.region.size
         if size <= CONFIG_SIZE:
             return list(range(size))
-        edges = {offset for place in self._declared for offset in (place.start, place.start + 1, place.stop - 1)}
+        edges = {offset for place in self.declared for offset in (place.start, place.start + 1, place.stop - 1)}
         return sorted(edges | {self._random.randrange(size) for _ in range(SCATTERED)} | {0, size - 1})
 
     def offset(self) -> int:
         """Any offset, of which most have something declared."""
-        if self._declared and self._random.random() < 0.9:
-            return self._random.choice(self._random.choice(self._declared))
+        if self.declared and self._random.random() < 0.9:
+            return self._random.choice(self._random.choice(self.declared))
         return self._random.randrange(self.region.size)
+
+    def read(self, offset: int, size: int) -> int:
+        """A guest's read. Raises NonconformingError unless the value has the width."""
+        region = self.region
+        if isinstance(region, Io) and size in region.widths and not offset % size and offset + size <= region.size:
+            value = region.read(offset, size)  # as it is: an address space would cut it to the width
+            if not 0 <= value < 1 << 8 * size:
+                raise NonconformingError(f"{size} bytes read at {offset:#x} of {self.name} give {value:#x}")
+            return value
+        return self.space.read(offset, size)
+
+    def answer(self, offset: int, size: int) -> int:
+        """What a guest reads of a device that may be broken."""
+        if self.configuration:
+            device = self._pci()
+            return device.bus.config_read(device.slot, device.function, offset, size)
+        return self.space.read(offset, size)
+
+    def tell(self, offset: int, size: int, value: int) -> None:
+        """A guest's write to a device that may be broken."""
+        if self.configuration:
+            device = self._pci()
+            device.bus.config_write(device.slot, device.function, offset, size, value)
+        else:
+            self.space.write(offset, size, value)
+
+    def _pci(self) -> PciDevice:
+        assert isinstance(self.region.owner, PciDevice)
+        return self.region.owner
 
 
 class Stage:
-    """A device of type `kind`, on a bench whose memory hooks `make_memory` makes. Its accesses come from one seed."""
+    """A device of type `kind`, on a bench whose memory hooks `make_memory` makes. All that is random comes from `seed`.
+
+    What the guest does is a list of steps (see `steps`), which `play` carries out and `played` keeps. A `script`, one
+    list of steps for each time that something is played, takes the place of what would be played.
+    """
 
     def __init__(
         self,
         kind: str | type[Device],
-        make_memory: Callable[[AddressSpace], FlatGuestMemory] = FlatBenchMemory,
+        make_memory: Callable[[AddressSpace], BenchMemory] = FlatBenchMemory,
         *,
+        seed: int = 0,
+        script: Iterable[Sequence[Step]] | None = None,
         with_buses: bool = True,
     ) -> None:
         cls = discovery.load("devices", kind) if isinstance(kind, str) else kind
         assert issubclass(cls, Device)
         self.cls = cls
         self.make_memory = make_memory
-        self.random = Random(cls.__name__)
+        self.seed = seed
+        self.random = Random(f"{cls.__name__} {seed}")
+        self.played: list[list[Step]] = []
+        self.step: Step | None = None
+        """What is being carried out."""
+        self.doing = ""
+        """What a check is doing, for the report of a failure that no step is to blame for."""
+        self.done = 0
+        """How many steps of those that were played last were carried out."""
+        self.trespasses: list[str] = []
+        """Registers that a device accessed by way of guest memory or ports. The guest here doesn't go that way."""
+        self.twins: list[Stage] = []
+        self._probes: dict[str, Probe] = {}
+        self._script: Iterator[Sequence[Step]] | None = iter(script) if script is not None else None
+        self._meter = Meter()
+        self._numbers = [*range(16), *numbers(cls)]
         self.lines: list[CharLine] = []
+        self.disks: list[MemoryDisk] = []
         self._with_buses = with_buses
         self.device, self.bench, self.before = self._staged()
-        self.bench.write_memory(0, self.random.randbytes(64 * KiB))
+        self._does: dict[str, Callable[..., int | None]] = {
+            "read": self._read,
+            "write": self._write,
+            "advance": self._advance,
+            "feed": self._feed,
+            "memory": self._fill_memory,
+            "reset": self._reset_and_switch_on,
+        }
+        self._fill_memory("mixed")
 
     def _staged(self) -> tuple[Device, Bench, dict[str, Any]]:
         """On a bench with a bus; or, what has no place there because it makes the bus, on a bare one."""
         refused: RealizeError | None = None
         for bare in (False, True):
             self.bench = Bench(self.make_memory, bare=bare)
+            self._watch_map()
+            self.disks = []
             if self._with_buses:
                 self._provide_buses()
             self.before = layout(self.bench)
@@ -91,13 +177,36 @@ class Stage:
         assert refused is not None
         raise refused
 
+    def twin(self) -> Stage:
+        """Another stage of the same device."""
+        twin = Stage(self.cls, self.make_memory, seed=self.seed)
+        self.twins.append(twin)
+        return twin
+
+    def close(self) -> None:
+        """Checks that no device holds a mapping of guest memory."""
+        for stage in (self, *self.twins):
+            if stage.memory.held:
+                raise NonconformingError("it holds on to a mapping of guest memory (Dma.map) after the access")
+
+    @property
+    def memory(self) -> BenchMemory:
+        """The memory hooks."""
+        assert isinstance(self.bench.memory, BenchMemory)
+        return self.bench.memory
+
     def plug(self, id: str = "device") -> Device:
         """Plugs one in, and resets it."""
+        lines = self.lines
+        self.lines = []
         properties = self._properties(self.cls)
+        if id != "device":
+            self.lines = lines
         device = make_device(self.bench.machine, self.cls, id, **properties)
         self.bench.machine.plug(device)
         device.reset()
         self.device = device
+        self._probes = {}
         return device
 
     def _properties(self, cls: type[Device]) -> dict[str, Any]:
@@ -107,7 +216,8 @@ class Stage:
                 self.lines.append(CharLine())
                 found[name] = self.lines[-1]
             elif spec.section == "blockdevs":
-                found[name] = MemoryDisk(self.random.randbytes(1 * MiB))
+                self.disks.append(MemoryDisk(self.random.randbytes(1 * MiB)))
+                found[name] = self.disks[-1]
             elif spec.required:
                 found[name] = self._example(cls, name, spec)
         return found
@@ -132,59 +242,219 @@ class Stage:
                 if provider is not None:
                     self.bench.plug(provider, "provider", **self._properties(provider))
 
-    # --- the guest -----------------------------------------------------------------------------------------------
+    def devices(self) -> list[Device]:
+        """The device, after those that make what it needs."""
+        return list(self.bench.machine.devices.values())
+
+    def save(self) -> dict[str, Any]:
+        """The devices' states, by id."""
+        return {device.id: device.save() for device in self.devices()}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Takes over what `save` gave."""
+        for device in self.devices():
+            device.load(saved[device.id])
+
+    def surround_as(self, other: Stage) -> None:
+        """Makes memory, disks, time and what was sent as they are there."""
+        self.settle()
+        self.bench.machine.ram.view[:] = other.bench.machine.ram.view
+        for disk, its in zip(self.disks, other.disks, strict=True):
+            disk.data[:] = its.data
+        for line, its_line in zip(self.lines, other.lines, strict=True):
+            line.sent[:] = its_line.sent
+        self.bench.clock.set(other.bench.clock.now())
+
+    # --- its ranges ----------------------------------------------------------------------------------------------
 
     def probes(self, *, configuration: bool = True) -> list[Probe]:
-        """The device's banks; PCI configuration space as the bus reaches it, or not at all."""
-        found: list[Probe] = []
-        for region in self.device.regions():
-            if not isinstance(region, BankRegion):
-                found.append(Probe(region, [], self.random))
-            elif region.name != f"{self.device.id}.config":
-                found.append(Probe(region, region.declared(), self.random))
-            elif configuration:
-                found.append(self._configuration(region))
-        return found
+        """Every range of the device; of one that has none, as a drive, those of the device that makes its bus.
 
-    def _configuration(self, region: BankRegion) -> Probe:
-        device = self.device
-        assert isinstance(device, PciDevice)
-        through = Io(region.name, region.size, device.config_read, device.config_write, widths=(1, 2, 4))
-        return Probe(through, region.declared(), self.random)
+        PCI configuration space is as the bus reaches it, or left out.
+        """
+        if not self._probes:
+            found = list(self._probes_of(self.device))
+            for device in self.devices() if not found else []:
+                found += self._probes_of(device)
+            for probe in found:
+                if probe.name in self._probes:
+                    probe.name += f"#{len(self._probes)}"
+                self._probes[probe.name] = probe
+        return [probe for probe in self._probes.values() if configuration or not probe.configuration]
 
-    def read(self, probe: Probe, offset: int, size: int) -> int:
-        """A guest's read. Fails unless the value has the width."""
-        self.bench.executor.run_all()
-        if offset % size == 0 and offset + size <= probe.region.size and size in probe.region.widths:
-            value = probe.region.read(offset, size)
-            what = f"{probe.region.name}: {size} bytes read at {offset:#x}"
-            assert 0 <= value < 1 << 8 * size, f"{what} give {value:#x}"
-            return value
-        return probe.space.read(offset, size)
+    def _probes_of(self, device: Device) -> Iterator[Probe]:
+        for region in device.regions():
+            shown = region if isinstance(region, BankRegion) else None
+            configures = isinstance(device, PciDevice) and region is device.config
+            if configures:
+                assert isinstance(device, PciDevice)
+                region = Io(region.name, 256, device.config_read, device.config_write, widths=(1, 2, 4), owner=device)
+            yield Probe(region, shown, self, configuration=configures)
+        for section in self.bench.machine.memory.sections:
+            rom = section.region
+            if isinstance(rom, Ram) and rom.readonly and rom.owner is device and section.offset == 0:
+                yield Probe(rom, None, self)
 
-    def write(self, probe: Probe, offset: int, size: int, value: int) -> None:
-        """A guest's write."""
-        probe.space.write(offset, size, value)
-        self.bench.executor.run_all()
+    def switch_on(self) -> None:
+        """As firmware does: the PCI devices here answer at addresses of their own, and may master the bus."""
+        used = dict.fromkeys(BAR_SPACE.values(), 0)
+        for device in self.devices():
+            if not isinstance(device, PciDevice):
+                continue
+            for bar in device.bars():
+                space = BAR_SPACE[bar.kind]
+                offset = -(-used[space] // bar.size) * bar.size
+                used[space] = offset + bar.size
+                self.bench.place(device, bar.name, space + offset)
+            self.bench.config_write(device, 0x04, 2, 0x7)
+            for offset in range(0x40, 0x100, 2):
+                self._try_to_enable(device, offset)
 
-    def storm(self, count: int, *, configuration: bool = True) -> None:
-        """`count` accesses of any kind; time passes, and bytes come in. At the end nothing waits to come in."""
-        random, probes = self.random, self.probes(configuration=configuration)
-        for _ in range(count if probes else 0):
-            probe, size = random.choice(probes), random.choice((1, 2, 4))
-            offset = probe.offset() & ~(random.choice((0, 1)) * (size - 1))
-            if random.random() < 0.4:
-                self.read(probe, offset, size)
-            else:
-                values = (0, -1, 1 << random.randrange(8 * size), random.getrandbits(8 * size))
-                self.write(probe, offset, size, random.choice(values) & ((1 << 8 * size) - 1))
-            if random.random() < 0.1:
-                self.bench.clock.advance(us=random.choice((1, 50, 3000)))
-            for line in self.lines:
-                if random.random() < 0.05:
-                    line.feed(random.randbytes(random.randint(1, 20)))
+    def _try_to_enable(self, device: PciDevice, offset: int) -> None:
+        """Sets configuration bits of the device's own that switch a range of its on."""
+        disabled = [region for region in device.regions() if not region.enabled]
+        before = self.bench.config_read(device, offset, 2) if disabled else 0xFFFF
+        if before != 0xFFFF:
+            self.bench.config_write(device, offset, 2, 0xFFFF)
+            if all(not region.enabled for region in disabled):
+                self.bench.config_write(device, offset, 2, before)
+
+    def addresses(self) -> list[int]:
+        """Some of guest memory, and of where the devices here answer: what a guest may tell a device to access."""
+        spaces = (self.bench.machine.memory, self.bench.machine.ports)
+        sections = [section for space in spaces for section in space.sections if isinstance(section.region, Io)]
+        registers = {edge for section in sections for edge in (section.start, section.start + section.size // 2 & ~3)}
+        spaces_of_bars = set(BAR_SPACE.values()) if isinstance(self.device, PciDevice) else set()
+        size = self.bench.machine.ram.size
+        memory = set(range(0x30, TOUCHED, 0xFF0))
+        return sorted(registers | spaces_of_bars | memory | {0, TOUCHED - 8, size - 16, size - 2, size})
+
+    def _watch_map(self) -> None:
+        for space in (self.bench.machine.memory, self.bench.machine.ports):
+            for what in ("read", "write"):
+                setattr(space, what, self._watched(space, what, getattr(space, what)))
+
+    def _watched(self, space: AddressSpace, what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(address: int, *arguments: int) -> Any:
+            section = space.find(address) if self.step is not None else None
+            if section is None or not isinstance(section.region, Io):
+                return function(address, *arguments)
+            self.trespasses.append(f"{what} at {address:#x} of {space.name}, which is in {section.region.name}")
+            return (1 << 8 * arguments[0]) - 1 if what == "read" else None
+
+        return watched
+
+    # --- the guest -----------------------------------------------------------------------------------------------
+
+    def play(self, steps: list[Step]) -> tuple[list[Step], list[int | None]]:
+        """Carries out `steps`, or what the script has in their place. Gives the steps, and what each read gave."""
+        if self._script is not None:
+            steps = list(next(self._script, ()))
+        self.played.append(steps)
+        try:
+            return steps, self.carry_out(steps)
+        except BaseException:
+            del steps[self.done + 1 :]
+            raise
+
+    def carry_out(self, steps: Sequence[Step]) -> list[int | None]:
+        """Carries out `steps`; gives what each read gave. Raises what a device raised, or NonconformingError."""
+        answers: list[int | None] = []
+        meter, memory, does = self._meter, self.memory, self._does
+        self.probes()
+        memory.limit = MOVED
+        try:
+            with meter:
+                for step in steps:
+                    self.step = step
+                    meter.spent = memory.moved = 0
+                    answers.append(does[step[0]](*step[1:]))
+                    if self.trespasses:
+                        raise NonconformingError(f"a device accesses registers by itself: {self.trespasses[0]}")
+        except OutOfBounds as error:
+            raise NonconformingError(str(error)) from None
+        finally:
+            memory.limit = None
+            self.done = len(answers)
+        self.step = None
         for line in self.lines:
             line.waiting.clear()
+        return answers
+
+    def settle(self) -> None:
+        """Finishes what the host does for the devices."""
+        self.bench.executor.run_all()
+
+    def storm(self, count: int, *, configuration: bool = True) -> tuple[list[Step], list[int | None]]:
+        """`count` accesses of any kind; time passes, and bytes come in. At the end nothing waits to come in."""
+        return self.play(self.random_steps(count, configuration=configuration))
+
+    def random_steps(self, count: int, *, configuration: bool = True) -> list[Step]:
+        """`count` accesses, and further steps between them."""
+        random, probes, addresses = self.random, self.probes(configuration=configuration), self.addresses()
+        rare = [probe for probe in probes if probe.configuration]
+        usual = [probe for probe in probes if not probe.configuration] or rare
+        steps: list[Step] = []
+        again = 0
+        for _ in range(count if probes else 0):
+            chance = random.random()
+            if again:
+                again -= 1
+            else:
+                probe = random.choice(rare if rare and chance < 0.05 else usual)
+                size = random.choice(probe.sizes)
+                offset = probe.offset() & ~(random.choice((0, 1)) * (size - 1))
+                again = random.randrange(32) if random.random() < 0.01 else 0
+            if random.random() < 0.4:
+                steps.append(("read", probe.name, offset, size))
+            else:
+                steps.append(("write", probe.name, offset, size, self._value(size, addresses)))
+            if chance > 0.9995:
+                steps.append(("reset",) if random.random() < 0.5 else ("memory", random.choice(PATTERNS)))
+            elif chance > 0.9:
+                steps.append(("advance", random.choice((1_000, 50_000, 3_000_000))))
+            for index in range(len(self.lines)):
+                if random.random() < 0.05:
+                    steps.append(("feed", index, random.randbytes(random.randint(1, 20))))
+        return steps
+
+    def _value(self, size: int, addresses: Sequence[int]) -> int:
+        """What a guest might write."""
+        random = self.random
+        mask: int = (1 << 8 * size) - 1
+        kind = random.randrange(8)
+        if kind < 3:
+            return random.choice((0, mask, 1 << random.randrange(8 * size)))
+        if kind < 5:
+            return mask & random.choice(self._numbers)
+        return mask & (random.choice(addresses) if kind == 5 else random.getrandbits(8 * size))
+
+    def _read(self, name: str, offset: int, size: int) -> int:
+        self.bench.executor.run_all()
+        return self._probes[name].read(offset, size)
+
+    def _write(self, name: str, offset: int, size: int, value: int) -> None:
+        self._probes[name].space.write(offset, size, value)
+        self.bench.executor.run_all()
+
+    def _advance(self, ns: int) -> None:
+        self.bench.clock.advance(ns=ns)
+
+    def _feed(self, index: int, data: bytes) -> None:
+        self.lines[index].feed(data)
+
+    def _fill_memory(self, pattern: str) -> None:
+        random = Random(f"{self.seed} {pattern}")
+        self.bench.write_memory(0, memory_contents(pattern, TOUCHED, self.addresses(), random))
+
+    def _reset_and_switch_on(self) -> None:
+        self.reset()
+        self.switch_on()
+
+    def reset(self) -> None:
+        """The machine's reset: of every device here."""
+        for device in self.devices():
+            device.reset()
 
 
 def layout(bench: Bench) -> dict[str, Any]:
@@ -193,11 +463,11 @@ def layout(bench: Bench) -> dict[str, Any]:
     buses = {name: bus for name, bus in machine.buses.items() if isinstance(bus, PciBus)}
     wires = [*machine.isa.wires, *(wire for bus in buses.values() for wire in bus.wires)]
     return {
-        "memory": list(machine.memory.sections),
-        "ports": list(machine.ports.sections),
-        "lines": [machine.isa.owner(number) for number in range(16)],
+        "memory": [(s.start, s.size, s.region.name, s.offset, s.readonly) for s in machine.memory.sections],
+        "ports": [(s.start, s.size, s.region.name, s.offset) for s in machine.ports.sections],
+        "lines": [owner.id if (owner := machine.isa.owner(number)) else None for number in range(16)],
         "asserted": [wire.name for wire in wires if wire.level],
-        "slots": {name: bus.devices() for name, bus in buses.items() if bus.devices()},
+        "slots": {name: [device.id for device in bus.devices()] for name, bus in buses.items() if bus.devices()},
         "devices": sorted(machine.devices),
         "timer": machine.clock.deadline(),
     }
