@@ -59,15 +59,19 @@ class WindowSpec:
 
 
 class Bank:
-    """The declaration of a range of `size` bytes. In a constructed device the attribute is its `BankRegion`."""
+    """The declaration of a range of `size` bytes. In a constructed device the attribute is its `BankRegion`.
+
+    An `internal` one is never mapped: the guest reaches it through another one's methods.
+    """
 
     unmapped = ~0
     """What reads give where no register is."""
     reports = False
     """Whether accesses where no register is are guest errors."""
 
-    def __init__(self, size: int, *, doc: str = "") -> None:
+    def __init__(self, size: int, *, internal: bool = False, doc: str = "") -> None:
         self.size = size
+        self.internal = internal
         self.doc = doc
         self.name = ""
 

@@ -2,8 +2,13 @@
 
 The pytest fixture `bench` (`southbridge.testing.fixtures`) gives each test a bench whose guest memory is one buffer,
 and another one whose guest memory can be mapped only in small windows.
+
+`pytest --southbridge-device NAME` runs the conformance suite on an installed device; `DeviceChecks` is the same in a
+file of tests, and `replay` runs one of its failures again.
 """
 
 from .bench import Bench, FlatBenchMemory, WindowedBenchMemory
+from .replay import replay
+from .suite import DeviceChecks
 
-__all__ = ["Bench", "FlatBenchMemory", "WindowedBenchMemory"]
+__all__ = ["Bench", "DeviceChecks", "FlatBenchMemory", "WindowedBenchMemory", "replay"]

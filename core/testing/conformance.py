@@ -166,7 +166,9 @@ def state_survives(stage: Stage) -> None:
         steps, answers = stage.storm(STORM // 2)
         for number, (step, one, other) in enumerate(zip(steps, answers, twin.carry_out(steps), strict=True)):
             its = f"{one or 0:#x}, and {other or 0:#x} from the restored one"
-            need(one == other, f"step {number + 1} after it was saved, {format_step(step)!r}, gives {its}")
+            need(
+                one == other, f"saved and restored, it answers otherwise: step {number + 1}, {format_step(step)}: {its}"
+            )
         _same("after the same accesses, the restored one is different", stage.save(), twin.save())
         _same(
             "the restored one sent something else",

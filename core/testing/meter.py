@@ -61,7 +61,7 @@ class Meter:
 
     def _stop(self, frame: FrameType) -> None:
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_qualname}"
-        raise OutOfBounds(f"more than {self.limit:,} calls and rounds of loops for one access; the last at {place}")
+        raise OutOfBounds(f"more than {self.limit:,} calls and rounds of loops for one access: the last at {place}")
 
 
 def has_loop(code: CodeType) -> bool:

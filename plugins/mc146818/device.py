@@ -66,7 +66,7 @@ class Mc146818(Device):
     )
     DATA = ports.register(1, doc="The register or byte of memory that INDEX chooses.")
 
-    cmos = PortBank(0x80, doc="What INDEX chooses from; not mapped by itself.")
+    cmos = PortBank(0x80, internal=True, doc="What INDEX chooses from.")
     SECONDS = cmos.register(0x00, reset=None, doc="0 to 59.")
     SECONDS_ALARM = cmos.register(0x01, reset=None, doc="When the alarm goes; C0h and above: at any.")
     MINUTES = cmos.register(0x02, reset=None, doc="0 to 59.")

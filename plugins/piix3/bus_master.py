@@ -22,7 +22,7 @@ LAST = 1 << 31
 class BusMaster(Component):
     """Moves data between memory and the selected drive while SSBM is set and the drive asks for it."""
 
-    ports = PortBank(8)
+    ports = PortBank(8, internal=True)
     BMICX = ports.register(
         0,
         fields={"SSBM": bit(0, doc="Starts and stops."), "RWCON": bit(3, doc="1: from the drive to memory.")},
