@@ -126,7 +126,8 @@ def work_is_bounded(stage: Stage) -> None:
 def nothing_is_entered_by_dma(stage: Stage) -> None:
     """Given addresses of its own or other devices' registers in place of memory, it doesn't access them."""
     stage.switch_on()
-    stage.play([("memory", "pointers"), *stage.random_steps(4 * STORM, configuration=False)])
+    steps = stage.random_steps(4 * STORM, configuration=False, aim=stage.registers())
+    stage.play([("memory", "registers"), *steps])
 
 
 def no_dma_without_mastering(stage: Stage) -> None:
@@ -228,9 +229,9 @@ def a_hostile_state_does_no_harm(stage: Stage) -> None:
 
 def reset_is_final(stage: Stage) -> None:
     """A second reset changes nothing more, and after one no interrupt line is held."""
-    for _ in range(4):
+    for _ in range(2 * PHASES):
         stage.switch_on()
-        stage.storm(STORM // 4)
+        stage.storm(STORM // 8)
         stage.device.reset()
         once, there = stage.device.save(), layout(stage.bench)
         _same("a reset lets go of interrupt lines", stage.before["asserted"], there["asserted"])

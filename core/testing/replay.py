@@ -139,14 +139,16 @@ def explain(log: Log, stage: Stage, error: BaseException, kind: str | type[Devic
         if shorter is None:
             lines += [
                 "",
-                f"It took {before.steps:,} accesses, and the same ones again did no harm: the device does something",
+                f"It took {before.steps:,} steps, and the same ones again did no harm: the device does something",
                 "that depends on more than what the guest does. To run the same check again:",
                 f"    pytest --southbridge-device {log.device} --southbridge-seed {log.seed} -k {log.check}",
             ]
         else:
             lines += [
                 "",
-                f"{shorter.steps:,} of {before.steps:,} accesses lead there. To run them again:",
+                f"{shorter.steps:,} of {before.steps:,} steps lead there. To run them again:"
+                if shorter.steps
+                else "It takes no access of the guest's. To run the check again:",
                 "    pytest --southbridge-replay FILE    # with these lines in FILE",
                 "",
                 *str(shorter).splitlines(),

@@ -324,15 +324,21 @@ class Stage:
             if all(not region.enabled for region in disabled):
                 self.bench.config_write(device, offset, 2, before)
 
-    def addresses(self) -> list[int]:
-        """Some of guest memory, and of where the devices here answer: what a guest may tell a device to access."""
+    def registers(self) -> list[int]:
+        """Where the devices here answer, in memory and ports: some addresses of each of their ranges."""
         spaces = (self.bench.machine.memory, self.bench.machine.ports)
-        sections = [section for space in spaces for section in space.sections if isinstance(section.region, Io)]
-        registers = {edge for section in sections for edge in (section.start, section.start + section.size // 2 & ~3)}
-        spaces_of_bars = set(BAR_SPACE.values()) if isinstance(self.device, PciDevice) else set()
+        found: set[int] = set()
+        for section in (section for space in spaces for section in space.sections):
+            if isinstance(section.region, Io):
+                found |= {section.start + offset for offset in range(0, min(section.size, 64), 4)}
+                found.add(section.start + section.size // 2 & ~3)
+        return sorted(found) or [0]
+
+    def addresses(self) -> list[int]:
+        """Some of guest memory, and of where devices answer: what a guest may tell a device to access."""
         size = self.bench.machine.ram.size
         memory = set(range(0x30, TOUCHED, 0xFF0))
-        return sorted(registers | spaces_of_bars | memory | {0, TOUCHED - 8, size - 16, size - 2, size})
+        return sorted({*self.registers()[::4], *BAR_SPACE.values(), *memory, 0, TOUCHED - 8, size - 16, size - 2, size})
 
     def _watch_map(self) -> None:
         for space in (self.bench.machine.memory, self.bench.machine.ports):
@@ -396,8 +402,8 @@ class Stage:
         """`count` accesses of any kind; time passes, and bytes come in. At the end nothing waits to come in."""
         return self.play(self.random_steps(count, configuration=configuration))
 
-    def random_steps(self, count: int, *, configuration: bool = True) -> list[Step]:
-        """`count` accesses, and further steps between them."""
+    def random_steps(self, count: int, *, configuration: bool = True, aim: Sequence[int] = ()) -> list[Step]:
+        """`count` accesses, and further steps between them. Half of what is written is of `aim`, if it has any."""
         random, probes, addresses = self.random, self.probes(configuration=configuration), self.addresses()
         rare = [probe for probe in probes if probe.configuration]
         usual = [probe for probe in probes if not probe.configuration] or rare
@@ -415,7 +421,8 @@ class Stage:
             if random.random() < 0.4:
                 steps.append(("read", probe.name, offset, size))
             else:
-                steps.append(("write", probe.name, offset, size, self._value(size, addresses)))
+                value = random.choice(aim) if aim and random.random() < 0.5 else self._value(size, addresses)
+                steps.append(("write", probe.name, offset, size, value & (1 << 8 * size) - 1))
             if chance > 0.9995:
                 steps.append(("reset",) if random.random() < 0.5 else ("memory", random.choice(PATTERNS)))
             elif chance > 0.9:
@@ -427,11 +434,10 @@ class Stage:
 
     def _value(self, size: int, addresses: Sequence[int]) -> int:
         """What a guest might write."""
-        random = self.random
-        mask: int = (1 << 8 * size) - 1
-        chosen = (0, mask, 1 << random.randrange(8 * size), random.choice(addresses), random.getrandbits(8 * size))
-        value: int = random.choice([*chosen, random.choice(self._numbers), random.choice(self._numbers)])
-        return value & mask
+        random, numbers = self.random, self._numbers
+        anything = random.getrandbits(8 * size)
+        chosen = (0, -1, 1 << random.randrange(8 * size), random.choice(addresses), anything)
+        return random.choice((*chosen, random.choice(numbers), random.choice(numbers)))
 
     def _read(self, name: str, offset: int, size: int) -> int:
         self.bench.executor.run_all()
@@ -449,7 +455,8 @@ class Stage:
 
     def _fill_memory(self, pattern: str) -> None:
         random = Random(f"{self.seed} {pattern}")
-        self.bench.write_memory(0, memory_contents(pattern, TOUCHED, self.addresses(), random))
+        addresses = self.registers() if pattern == "registers" else self.addresses()
+        self.bench.write_memory(0, memory_contents(pattern, TOUCHED, addresses, random))
 
     def _reset_and_switch_on(self) -> None:
         self.reset()

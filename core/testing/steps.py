@@ -21,8 +21,10 @@ Step = tuple[Any, ...]
 _ARGUMENTS: dict[str, str] = {"read": "noo", "write": "noov", "advance": "i", "feed": "ib", "memory": "n", "reset": ""}
 """Of each kind of step, what its arguments are: a name, an offset or size, a value, an integer, bytes."""
 
-PATTERNS = ("mixed", "zeros", "ones", "random", "pointers")
-"""Of guest memory: `mixed` has small numbers, addresses and anything else; `pointers` nothing but addresses."""
+PATTERNS = ("mixed", "zeros", "ones", "random", "pointers", "registers")
+"""Of guest memory: `mixed` has small numbers, addresses and anything else; `pointers` nothing but addresses, and
+`registers` nothing but those of devices' registers.
+"""
 
 
 def format_step(step: Step) -> str:
@@ -66,7 +68,7 @@ def memory_contents(pattern: str, length: int, addresses: Sequence[int], random:
         return b"\xff" * length
     if pattern == "random":
         return random.randbytes(length)
-    if pattern == "pointers":
+    if pattern in ("pointers", "registers"):
         words = random.choices(addresses, k=length // 8)
         return struct.pack(f"<{length // 8}Q", *words)
     if pattern == "mixed":

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from southbridge import (
+    RC,
+    RO,
+    W1C,
     Component,
     Device,
     FilePath,
@@ -21,12 +24,16 @@ from southbridge import (
     RealizeError,
     SouthbridgeError,
     State,
+    bit,
+    bits,
     timer,
 )
 from southbridge.chardev import CharBackend
-from southbridge.testing import conformance
-from southbridge.testing.conformance import CHECKS, Check
-from southbridge.testing.stage import Stage, providers
+from southbridge.errors import GuestMemoryError
+from southbridge.memory.regions import Io
+from southbridge.testing import FlatBenchMemory, WindowedBenchMemory, conformance
+from southbridge.testing.conformance import CHECKS, Check, checks_for
+from southbridge.testing.stage import NonconformingError, Stage, providers
 
 
 class Part1(Component):
@@ -47,6 +54,14 @@ class Good(Device):
     ports = PortBank(8)
     DATA = ports.register(0, 4, doc="Data.")
     CONTROL = ports.register(4, doc="Raises the interrupt.")
+    FLAGS = ports.register(
+        6,
+        2,
+        reset=0x8001,
+        widths=(1, 2),
+        fields={"ON": bit(0), "DONE": bits(1, 2, W1C), "SEEN": bits(8, 9, RC), "THERE": bit(15, RO)},
+        doc="Some of each kind.",
+    )
     memory = MmioBank(0x2000, doc="A large bank.")
     WIDE = memory.register(0x1800, 4, doc="In the middle of it.")
     seen: int = State(0, ge=0, le=255, doc="What was seen last.")
@@ -93,14 +108,23 @@ class Card(PciDevice):
     @ADDRESS.written
     def address_written(self, value: int) -> None:
         if self.PCI_COMMAND.MASTER:
-            self.dma.read(value & 0xFFFF, 4)
+            with suppress(GuestMemoryError):
+                self.work(value)
             self.interrupt.set(value & 1)
 
+    def work(self, value: int) -> None:
+        self.dma.read(value, 4)
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("kind", [Good, Card])
-def test_devices_that_conform(kind: type[Device], check: Check) -> None:
-    check(Stage(kind))
+
+CONFORMING = [(kind, check) for kind in (Good, Card) for check in checks_for(kind)]
+
+
+@pytest.mark.parametrize("make_memory", [FlatBenchMemory, WindowedBenchMemory])
+@pytest.mark.parametrize(("kind", "check"), CONFORMING, ids=lambda what: what.__name__)
+def test_devices_that_conform(kind: type[Device], check: Check, make_memory: type[FlatBenchMemory]) -> None:
+    stage = Stage(kind, make_memory)
+    check(stage)
+    stage.close()
 
 
 # --- each check, and a device that it is for ----------------------------------------------------------------------
@@ -176,6 +200,148 @@ class Sneaks(Card):
         self.dma.read(value & 0xFFFF, 4)
 
 
+class Drifts(Good):
+    def reset(self) -> None:
+        super().reset()
+        self.FLAGS.ON = 0
+
+
+class Translates(Card):
+    def config_read(self, offset: int, size: int) -> int:
+        return super().config_read(offset, size) ^ (0x2C <= offset < 0x2E)
+
+
+class Overlooks(Card):
+    def config_write(self, offset: int, size: int, value: int) -> None:
+        if offset != 0x0D:
+            super().config_write(offset, size, value)
+
+
+class Trips(Good):
+    """On one value, after another one elsewhere."""
+
+    DATA = Good.ports.register(0, 4)
+
+    @DATA.written
+    def data_written(self, value: int) -> None:
+        if self.WIDE.value & 1 and value & 3 == 3:
+            raise ZeroDivisionError("tripped")
+
+
+class FollowsChain(Card):
+    def work(self, value: int) -> None:
+        while value:
+            value = int.from_bytes(self.dma.read(value & 0xFFF0, 4), "little")
+
+
+class Spins(Card):
+    def work(self, value: int) -> None:
+        while value & 0xFF == 0x30:
+            pass
+
+
+class Hoards(Card):
+    def work(self, value: int) -> None:
+        for _ in range(100):
+            self.dma.read(0, 1 << 20)
+
+
+class Swallows(Card):
+    """An `except` that catches nearly everything doesn't make an endless loop acceptable."""
+
+    def work(self, value: int) -> None:
+        while value:
+            with suppress(Exception):
+                self.dma.read(value & 0xFFFF, 1)
+
+
+class Reenters(Card):
+    def work(self, value: int) -> None:
+        self.machine.ports.write(value & 0xFFFF, 4, value)
+
+
+class Keeps(Card):
+    """Looks at memory that it doesn't have any more, and never gives it back."""
+
+    def work(self, value: int) -> None:
+        self.machine.hooks.memory_map(value & 0xFFFF, 4, False)
+
+
+class Remembers(Good):
+    """What it does depends on more than it saves."""
+
+    DATA = Good.ports.register(0, 4)
+
+    def realize(self) -> None:
+        super().realize()
+        self.count = 0
+
+    @DATA.read
+    def data_read(self) -> int:
+        self.count += 1
+        return self.count & 0xFF
+
+
+class LetsGo(Good):
+    """A restored one doesn't set its interrupt line."""
+
+    def loaded(self) -> None:
+        """Nothing."""
+
+
+class Scribbles(Card):
+    """A restored one writes elsewhere."""
+
+    def realize(self) -> None:
+        super().realize()
+        self.where = 0x100
+
+    def work(self, value: int) -> None:
+        self.where = (self.where + 8) & 0xFFFF
+        self.dma.write(self.where, b"scribble")
+
+
+class Hides(Good):
+    """Has a range that the core isn't told of."""
+
+    def realize(self) -> None:
+        super().realize()
+        hidden = Io("hidden", 1, lambda offset, size: 1, lambda offset, size, value: None, owner=self)
+        self.machine.ports.root.add(0x4000, hidden)
+
+
+class Unguarded(Good):
+    """Keeps from the core what goes wrong."""
+
+    DATA = Good.ports.register(0, 4)
+
+    @DATA.read
+    def data_read(self) -> int:
+        with suppress(Exception):
+            return self.answer()
+        return 0
+
+    def answer(self) -> int:
+        return 0
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__("answer" if name == "data_read" else name, value)
+
+
+class Spreads(Good):
+    """Takes another device along."""
+
+    @property
+    def broken(self) -> bool:
+        return self.is_broken
+
+    @broken.setter
+    def broken(self, value: bool) -> None:
+        self.is_broken = value
+        for other in self.machine.devices.values() if value else ():
+            vars(other)["broken"] = True
+
+
 class Stays(Good):
     def realize(self) -> None:
         super().realize()
@@ -197,6 +363,21 @@ class Leaves(Stays):
         (Undocumented, conformance.documented, AssertionError),
         (TooWide, conformance.every_access_is_answered, AssertionError),
         (Raises, conformance.every_access_is_answered, ZeroDivisionError),
+        (Drifts, conformance.registers_are_as_declared, AssertionError),
+        (Translates, conformance.registers_are_as_declared, AssertionError),
+        (Overlooks, conformance.registers_are_as_declared, AssertionError),
+        (Trips, conformance.random_accesses_do_no_harm, ZeroDivisionError),
+        (FollowsChain, conformance.work_is_bounded, NonconformingError),
+        (Spins, conformance.work_is_bounded, NonconformingError),
+        (Hoards, conformance.work_is_bounded, NonconformingError),
+        (Swallows, conformance.work_is_bounded, NonconformingError),
+        (Reenters, conformance.nothing_is_entered_by_dma, NonconformingError),
+        (Remembers, conformance.state_survives, NonconformingError),
+        (LetsGo, conformance.state_survives, NonconformingError),
+        (Scribbles, conformance.state_survives, NonconformingError),
+        (Hides, conformance.an_exception_latches_only_this_device, NonconformingError),
+        (Unguarded, conformance.an_exception_latches_only_this_device, NonconformingError),
+        (Spreads, conformance.an_exception_latches_only_this_device, NonconformingError),
         (Alters, conformance.state_survives, AssertionError),
         (Odd, conformance.state_survives, AssertionError),
         (Lenient, conformance.a_mangled_state_changes_nothing, AssertionError),
@@ -214,6 +395,24 @@ def test_a_device_that_does_not_conform_is_found(kind: type[Device], check: Chec
     stage = Stage(kind)
     with pytest.raises(error):
         check(stage)
+
+
+def test_a_mapping_that_is_kept_is_found() -> None:
+    stage = Stage(Keeps, WindowedBenchMemory)
+    with suppress(Exception):
+        conformance.work_is_bounded(stage)
+    with pytest.raises(NonconformingError, match="holds on to a mapping"):
+        stage.close()
+
+
+def test_checks_that_say_nothing_of_a_device_are_left_out() -> None:
+    class Bare(Device):
+        """Has nothing."""
+
+    assert conformance.no_dma_without_mastering in checks_for(Card)
+    assert conformance.no_dma_without_mastering not in checks_for(Good)
+    assert conformance.an_exception_latches_only_this_device in checks_for(Good)
+    assert conformance.an_exception_latches_only_this_device not in checks_for(Bare)
 
 
 def test_every_check_has_a_device_that_it_is_for() -> None:
@@ -255,7 +454,8 @@ def test_a_bus_that_a_device_needs_comes_with_the_device_that_makes_it() -> None
 
 
 def test_two_stages_of_a_device_are_the_same() -> None:
-    stages = [Stage(Good), Stage(Good)]
-    for stage in stages:
-        stage.storm(200)
+    stages = [Stage(Good, seed=3), Stage(Good, seed=3)]
+    answers = [stage.storm(200) for stage in stages]
+    assert answers[0] == answers[1]
     assert stages[0].device.save() == stages[1].device.save()
+    assert Stage(Good, seed=4).random_steps(200) != answers[0][0]

@@ -139,3 +139,36 @@ def test_its_own_tests_pass(site: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert "2 passed" in result.stdout, result.stdout
+
+
+def check_device(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs pytest in `folder`."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_it_conforms_as_pytest_says_without_a_file_of_tests(site: Path, tmp_path: Path) -> None:
+    result = check_device(site, tmp_path, "-v", "--southbridge-device", "abacus")
+    assert result.returncode == 0, result.stdout
+    ids = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("southbridge::")]
+    assert "southbridge::abacus::random_accesses_do_no_harm[windowed]" in ids
+    assert "southbridge::abacus::no_dma_without_mastering[flat]" in ids
+    assert f"{len(ids)} passed" in result.stdout
+
+
+def test_a_device_that_is_not_installed_is_named_with_the_nearest_one(site: Path, tmp_path: Path) -> None:
+    result = check_device(site, tmp_path, "--southbridge-device", "abacis")
+    assert (result.returncode, result.stdout) == (4, "")
+    assert result.stderr.strip() == "ERROR: there is no device 'abacis'; did you mean 'abacus'?"
+
+
+def test_a_device_that_cannot_be_imported_is_named_with_the_cause(site: Path, tmp_path: Path) -> None:
+    result = check_device(site, tmp_path, "--southbridge-device", "unsound")
+    assert result.returncode == 4
+    assert "device 'unsound' (acme_abacus.unsound:Unsound, of acme-abacus 3.1) can't be imported" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    result = check_device(site, tmp_path, "--southbridge-device", "all", "-k", "abacus or unsound")
+    assert result.returncode == 1
+    assert "FAILED southbridge::unsound::loads - device 'unsound'" in result.stdout
+    assert "1 failed" in result.stdout
