@@ -287,6 +287,7 @@ def unplugging_gives_back_everything(stage: Stage) -> None:
     for _ in range(2 if stage.device.hotpluggable else 1):
         stage.storm(STORM // 2)
         stage.bench.machine.unplug(stage.device)
+        stage.reset()  # what makes its bus was switched on
         _same("unplugged, it isn't gone from the machine", stage.before, layout(stage.bench))
         if stage.device.hotpluggable:
             stage.plug()

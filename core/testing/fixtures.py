@@ -106,7 +106,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     if not isinstance(obj, DeviceChecks):
         return None
     try:
-        return SuiteCollector.make(collector, name, list(obj.names))
+        return SuiteCollector.make(collector, name, device_names(obj.names))
     except PluginError as error:
         raise collector.CollectError(str(error)) from None
 

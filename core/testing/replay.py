@@ -17,6 +17,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..device import Device
 from .conformance import CHECKS, Check
@@ -173,11 +174,15 @@ def _exception(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Where it was raised, without the way there through this package."""
+    """Where it was raised, without the way there through the core."""
     frames = list(traceback.extract_tb(error.__traceback__))
-    own = __file__.rpartition("/")[0]
-    inner = next((n for n in reversed(range(len(frames))) if frames[n].filename.startswith(own)), -1)
-    return frames[inner + 1 :] or frames[-1:]
+    outer = next((n for n, frame in enumerate(frames) if not _is_core(Path(frame.filename))), len(frames) - 3)
+    return frames[max(outer, 0) :]
+
+
+def _is_core(file: Path) -> bool:
+    core = Path(__file__).parents[1]
+    return file.is_relative_to(core) and file.relative_to(core).parts[0] not in ("plugins", "accelerators")
 
 
 Failure = tuple[type[BaseException], str]

@@ -48,9 +48,9 @@ class SuiteCollector(pytest.Collector):
 
     @classmethod
     def make(cls, parent: pytest.Collector, name: str, names: list[str], logs: Iterable[Log] = ()) -> SuiteCollector:
-        """A collector called `name`. Raises PluginError for a device that isn't there."""
+        """A collector called `name`, of the devices that `device_names` gave and of logs."""
         node: SuiteCollector = cls.from_parent(parent, name=name, nodeid=_id(parent, name))
-        node.names, node.logs = device_names(names), list(logs)
+        node.names, node.logs = names, list(logs)
         return node
 
     def collect(self) -> Iterator[pytest.Collector]:
@@ -104,8 +104,9 @@ class _Item(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where pytest says that it is."""
-        return self.path, None, self.nodeid
+        """Where pytest says that it is: in its file, if there is one."""
+        own = self.path.is_file()
+        return self.path, None, self.nodeid.partition("::")[2] if own else self.nodeid
 
 
 class CheckItem(_Item):

@@ -112,7 +112,7 @@ def test_a_failure_is_for_the_devices_author_and_can_be_run_again(run: Run, fold
     result = run(*choice)
     assert result.returncode == 1
     assert "ZeroDivisionError: tripped" in result.stdout
-    assert 'acme.py:27, in second_written: raise ZeroDivisionError("tripped")' in result.stdout
+    assert 'acme.py:26, in second_written: raise ZeroDivisionError("tripped")' in result.stdout
     assert "southbridge/testing/" not in result.stdout
     log = result.stdout[result.stdout.index("device: acme-faulty") : result.stdout.index("==== short test summary")]
     text = log.rstrip("=\n ")
@@ -150,7 +150,7 @@ def test_a_file_of_tests_may_ask_for_the_checks(run: Run, folder: Path) -> None:
     (folder / "test_acme.py").write_text(
         "from southbridge.testing import DeviceChecks\n\ntest_acme = DeviceChecks('acme-sound')\n"
     )
-    result = run("-q", "-k", "documented", "-v")
+    result = run("-v", "-k", "documented")
     assert "test_acme.py::test_acme::acme-sound::documented[flat] PASSED" in result.stdout
     (folder / "test_acme.py").write_text(
         "from southbridge.testing import DeviceChecks\n\ntest_acme = DeviceChecks('acme-sund')\n"
