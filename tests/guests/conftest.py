@@ -25,6 +25,11 @@ def cpu_guest(images: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def apic_guest(images: Path) -> Path:
+    return assemble(GUESTS / "apic" / "boot.asm", images)
+
+
+@pytest.fixture(scope="session")
 def demo_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("nasm", "nasm")
     return make_image(tmp_path_factory.mktemp("demo") / "demo.img")

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.guests.conversation import plain
 
 CPU_SOURCES = Path(__file__).parent / "cpu"
+APIC_SOURCES = Path(__file__).parent / "apic"
 CPU_DONE = b"ALL DONE\n"
 CPU_EXIT_STATUS = 0x2A * 2 + 1
 """QEMU's exit status for the value that the CPU guest writes to isa-debug-exit at its end."""
@@ -39,9 +40,9 @@ DEMO_EXIT_STATUS = CPU_EXIT_STATUS
 DEMO_TICKS = "timer ......... 9 ticks"
 
 
-def cpu_check_names() -> set[str]:
-    """The names of all checks in the CPU guest's sources."""
-    sources = "".join(path.read_text() for path in CPU_SOURCES.glob("*.asm"))
+def check_names(sources_of: Path = CPU_SOURCES) -> set[str]:
+    """The names of all checks in a guest's sources."""
+    sources = "".join(path.read_text() for path in sources_of.glob("*.asm"))
     return set(re.findall(r'^\s*check "([^"]+)"', sources, re.MULTILINE))
 
 
@@ -60,10 +61,10 @@ def parse_cpu_report(output: bytes) -> dict[str, str]:
     return report
 
 
-def cpu_failures(report: dict[str, str]) -> dict[str, str]:
-    """What is not as it must be: failed checks, and those that never reported."""
+def cpu_failures(report: dict[str, str], sources_of: Path = CPU_SOURCES) -> dict[str, str]:
+    """What is not as it must be: failed checks, and those of the sources that never reported."""
     failed = {name: detail for name, detail in report.items() if detail != "ok"}
-    return failed | dict.fromkeys(cpu_check_names() - report.keys(), "no report")
+    return failed | dict.fromkeys(check_names(sources_of) - report.keys(), "no report")
 
 
 def grub_keys(commands: dict[str, tuple[str, ...]]) -> list[tuple[bytes, bytes]]:

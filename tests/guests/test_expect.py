@@ -19,7 +19,7 @@ def test_cpu_report_refuses_a_check_that_reports_twice() -> None:
 
 
 def test_cpu_failures_name_what_failed_and_what_is_missing() -> None:
-    names = expect.cpu_check_names()
+    names = expect.check_names()
     assert len(names) > 100
     report = dict.fromkeys(names - {"syscall-20000"}, "ok") | {"pm-irq": "got 0 want 1"}
     assert expect.cpu_failures(report) == {"syscall-20000": "no report", "pm-irq": "got 0 want 1"}

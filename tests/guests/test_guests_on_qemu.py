@@ -21,6 +21,13 @@ def test_cpu_guest_passes(cpu_guest: Path) -> None:
     assert result.status == expect.CPU_EXIT_STATUS
 
 
+def test_apic_guest_passes(apic_guest: Path) -> None:
+    result = run_qemu(apic_guest, timeout_s=LONG_ENOUGH_S)
+    assert expect.cpu_failures(expect.parse_cpu_report(result.output), expect.APIC_SOURCES) == {}
+    assert plain(result.output).endswith(expect.CPU_DONE)
+    assert result.status == expect.CPU_EXIT_STATUS
+
+
 @pytest.mark.parametrize(("fixture", "media"), [("grub_cdrom", "cdrom"), ("grub_disk", "disk")])
 def test_grub_reaches_its_menu(fixture: str, media: Media, request: pytest.FixtureRequest) -> None:
     image = request.getfixturevalue(fixture)
