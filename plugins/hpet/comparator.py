@@ -98,7 +98,7 @@ class Comparator(Component):
     def schedule(self, *, not_before: int = 0) -> None:
         """Sets the clock to when the counter reaches the comparator, if that matters."""
         device, config = self.device, self.CONFIG
-        if not device.GEN_CONF.ENABLE or not config.ENABLE or self._holds():
+        if not device.GEN_CONF.ENABLE or not config.ENABLE or self.holds:
             self.expire.cancel()
             return
         now = self.clock.now()
@@ -110,9 +110,11 @@ class Comparator(Component):
             due = device.time_of(reached - passed + mask + 1)
         self.expire.at(min(max(due, not_before), now + FAR))
 
-    def _holds(self) -> bool:
-        """Whether a level-triggered interrupt is asserted already: nothing is new until the guest clears it."""
-        return bool(self.CONFIG.LEVEL and self.device.GINTR_STA.value >> self.index & 1)
+    @property
+    def holds(self) -> bool:
+        """Whether a level-triggered interrupt is asserted: nothing is new until the guest clears it."""
+        config = self.CONFIG
+        return bool(config.LEVEL and not config.FSB and self.device.GINTR_STA.value >> self.index & 1)
 
     def catch_up(self) -> None:
         """In periodic mode, moves the comparator on to the period's end that comes next."""
@@ -133,18 +135,16 @@ class Comparator(Component):
             return
         self.handled = now
         self.interrupt()
-        if self.CONFIG.PERIODIC and self.period:
-            self.catch_up()
-            self.schedule(not_before=now + CLOSEST)
+        self.catch_up()
+        self.schedule(not_before=now + CLOSEST)
 
     def interrupt(self) -> None:
         """Signals."""
         device, config = self.device, self.CONFIG
-        if config.LEVEL:
-            device.GINTR_STA.value |= 1 << self.index
         if config.FSB:
             device.machine.send_msi(device, self.FSB_ROUTE.ADDRESS, self.FSB_ROUTE.VALUE)
         elif config.LEVEL:
+            device.GINTR_STA.value |= 1 << self.index
             self.drive(True)
         else:
             self.drive(False)
@@ -165,13 +165,13 @@ class Comparator(Component):
         if self.CONFIG.MODE_32:
             self.comparator &= MASK_32
             self.period &= MASK_32
-        if not self.CONFIG.LEVEL or not self.CONFIG.ENABLE:
+        if self.CONFIG.FSB or not self.CONFIG.LEVEL or not self.CONFIG.ENABLE:
             self.device.GINTR_STA.value &= ~(1 << self.index)
         self.update()
 
     def update(self) -> None:
         """The line is as the status says, and the clock is set."""
-        self.drive(bool(self.CONFIG.LEVEL and self.device.GINTR_STA.value >> self.index & 1))
+        self.drive(self.holds)
         self.catch_up()
         self.schedule()
 

@@ -125,7 +125,7 @@ class Hpet(Device):
         for comparator, line in zip(self.timers, REPLACED, strict=True):
             if line is not None:
                 self.machine.isa.wires[line].lend(comparator.replaced if self.GEN_CONF.LEGACY else None)
-            comparator.drive(bool(comparator.CONFIG.LEVEL and self.GINTR_STA.value >> comparator.index & 1))
+            comparator.drive(comparator.holds)
 
     # --- registers -----------------------------------------------------------------------------------------------
 

@@ -68,6 +68,12 @@ def test_numbered_item(bench: Bench, key: int, contents: bytes) -> None:
     assert read_item(bench, key | 0x4000, len(contents)) == contents
 
 
+def test_the_number_of_cpus(bench: Bench) -> None:
+    bench.machine.cpus = 3
+    bench.plug("fw_cfg")
+    assert (read_item(bench, 0x05, 2), read_item(bench, 0x0F, 2)) == (b"\x03\0", b"\x03\0")
+
+
 @pytest.mark.parametrize("key", [0x1FFF, 0x3FFF, 0xBFFF, 0xFFFF])
 def test_absent_item_reads_as_zeros(bench: Bench, key: int) -> None:
     bench.plug("fw_cfg")

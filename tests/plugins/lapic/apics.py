@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from southbridge.cpu_models.definition import INTEL, Definition
@@ -35,15 +36,21 @@ class Apics:
         self.ended: list[int] = []
         self.signals: list[tuple[Any, ...]] = []
         """NMI, INIT and startup: what, to whom, the vector."""
-        self.machine.interrupt_changed = self._changed
         self.machine.eoi_listeners.append(self.ended.append)
-        self.machine.send_nmi = lambda cpu: self.signals.append(("nmi", cpu))
-        self.machine.send_init = lambda cpu: self.signals.append(("init", cpu))
-        self.machine.send_startup = lambda cpu, vector: self.signals.append(("startup", cpu, vector))
+        recorders: dict[str, Any] = {
+            "interrupt_changed": self._changed,
+            "send_nmi": partial(self._signal, "nmi"),
+            "send_init": partial(self._signal, "init"),
+            "send_startup": partial(self._signal, "startup"),
+        }
+        vars(self.machine).update(recorders)
         self.device: Any = bench.plug("lapic")
         for cpu in range(cpus if enable else 0):
             self.write(SVR, 0x1FF, cpu)
         self.changes = 0
+
+    def _signal(self, *what: Any) -> None:
+        self.signals.append(what)
 
     def _changed(self) -> None:
         self.changes += 1

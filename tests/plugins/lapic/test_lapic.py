@@ -1,4 +1,4 @@
-"""Local APICs: registers after a reset, messages, priorities, errors, LINT0 and LINT1, relocation, reset and saved state."""
+"""Local APICs: registers, messages, priorities, errors, LINT0 and LINT1, relocation, reset and saved state."""
 
 from __future__ import annotations
 
@@ -218,7 +218,8 @@ def test_destinations(four: Apics, low: int, destination: int, takers: list[int]
 
 
 @pytest.mark.parametrize(
-    ("destination", "takers"), [(0x11, [0]), (0x13, [0, 1]), (0x21, [2]), (0xF1, [0, 2]), (0x31, []), (0xFF, [0, 1, 2, 3])]
+    ("destination", "takers"),
+    [(0x11, [0]), (0x13, [0, 1]), (0x21, [2]), (0xF1, [0, 2]), (0x31, []), (0xFF, [0, 1, 2, 3])],
 )
 def test_cluster_model(four: Apics, destination: int, takers: list[int]) -> None:
     for cpu, own in enumerate((0x11, 0x12, 0x21, 0x28)):

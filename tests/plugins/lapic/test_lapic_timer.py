@@ -1,4 +1,4 @@
-"""The local APICs' timers: modes, counts, dividers, masks; that the shortest period costs no more than its interrupts."""
+"""The local APICs' timers: modes, counts, dividers, masks; the shortest period costs no more than its interrupts."""
 
 from __future__ import annotations
 
@@ -244,7 +244,9 @@ def test_the_reserved_mode_is_not_stored(bench: Bench) -> None:
 @given(
     st.integers(1, 30),
     st.booleans(),
-    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["look", "take", "mask", "unmask", "restart"])), max_size=12),
+    st.lists(
+        st.tuples(st.integers(0, 40), st.sampled_from(["look", "take", "mask", "unmask", "restart"])), max_size=12
+    ),
 )
 def test_any_life(initial: int, periodic: bool, steps: list[tuple[int, str]]) -> None:
     apics = Apics(Bench(memory=1 << 20))

@@ -331,9 +331,14 @@ def test_what_the_firmware_finds(bench: Bench) -> None:
 )
 def test_memory_sizes(ram: list[tuple[int, int]], expected: dict[int, int]) -> None:
     memory_map = [MemoryRange(start, size) for start, size in ram] + [MemoryRange(0xFEC0_0000, 4 * MiB, 2)]
-    found = firmware_settings(memory_map, "c")
+    found = firmware_settings(memory_map, "c", 1)
     assert {n: int.from_bytes(found[n], "little") for n in expected} == expected
     assert found[0x30] == found[0x17]
+
+
+@pytest.mark.parametrize(("cpus", "more"), [(1, 0), (4, 3), (255, 254), (300, 255)])
+def test_number_of_cpus(cpus: int, more: int) -> None:
+    assert firmware_settings([], "c", cpus)[0x5F] == bytes([more])
 
 
 @pytest.mark.parametrize(("order", "first"), [("c", (0x02, 0)), ("acd", (0x21, 0x30)), ("nd", (0x34, 0))])
