@@ -98,6 +98,28 @@ def test_a_parts_guest_errors_name_it(plain: Bench, chip: Chip) -> None:
     assert plain.guest_errors == ["chip: others[1]: oops"]
 
 
+class Board(Device):
+    """Has as many channels as the machine has CPUs."""
+
+    channels: list[Channel] = Parts(Channel)
+
+    def realize(self) -> None:
+        self.make_parts("channels", self.machine.cpus)
+
+
+def test_a_number_of_parts_that_only_the_machine_knows(plain: Bench) -> None:
+    plain.machine.cpus = 3
+    board = plain.plug(Board)
+    assert [part.path for part in board.channels] == ["channels[0]", "channels[1]", "channels[2]"]
+    assert board.components() == [board, *board.channels]
+    saved = board.save()
+    assert list(saved["parts"]) == ["channels[0]", "channels[1]", "channels[2]"]
+    board.load(saved)
+    del saved["parts"]["channels[2]"]
+    with pytest.raises(SouthbridgeError, match=r"channels\[2\]"):
+        board.load(saved)
+
+
 def test_like_parts_share_no_state(chip: Chip) -> None:
     chip.others[0].COUNT.value = 1
     chip.others[0].mode = 1

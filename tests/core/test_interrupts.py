@@ -85,3 +85,45 @@ def test_trigger_modes_are_told_when_they_change() -> None:
     for mask in (0, 0x0E00, 0x0E00, 0):
         isa.set_level_triggered(mask)
     assert told == [0x0E00, 0]
+
+
+def test_a_wire_that_is_lent_hears_one_pin_alone() -> None:
+    wire = Wire("w")
+    heard: list[bool] = []
+    mine, others = wire.pin(), [wire.pin(), wire.pin()]
+    wire.connect(heard.append)
+    others[0].set(True)
+    wire.lend(mine)
+    assert heard == [True, False]
+    others[0].set(False)
+    others[1].set(True)
+    assert (heard, wire.level) == ([True, False], False)
+    mine.set(True)
+    mine.set(False)
+    assert heard == [True, False, True, False]
+    wire.lend(None)
+    assert (heard[4:], wire.level) == ([True], True)
+
+
+def test_lending_that_changes_no_level_is_not_told() -> None:
+    wire = Wire("w")
+    heard: list[bool] = []
+    mine, other = wire.pin(), wire.pin()
+    mine.set(True)
+    other.set(True)
+    wire.connect(heard.append)
+    wire.lend(mine)
+    wire.lend(None)
+    assert heard == [True]
+
+
+def test_a_line_can_be_shared_and_is_everybodys_when_the_borrower_goes() -> None:
+    isa, claimer, borrower = IsaInterrupts(), Named("claimer"), Named("borrower")
+    first = isa.claim(0, claimer)
+    second = isa.share(0, borrower)
+    first.set(True)
+    isa.wires[0].lend(second)
+    assert not isa.wires[0].level
+    isa.release(borrower)
+    assert isa.wires[0].level
+    assert isa.owner(0) is claimer
