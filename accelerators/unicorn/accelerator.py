@@ -39,6 +39,7 @@ class UnicornAccelerator(Accelerator):
 
     def attach(self, machine: Machine) -> None:
         """See Accelerator."""
+        from .helpers import install
         from .library import open_library
 
         if machine.cpus > 1:
@@ -48,6 +49,7 @@ class UnicornAccelerator(Accelerator):
             )
         self._machine = machine
         self._library: Library | None = open_library()
+        install(self._library)
         self._vcpu: UnicornVcpu | None = None
         memory = FlatGuestMemory(machine.memory, self._wrote)
         self.memory_read = memory.memory_read

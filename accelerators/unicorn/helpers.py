@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from . import thunks
 from .layout import LayoutError
 from .library import Library
-from .relocations import Slot, find_slots
+from .relocations import Slot, find_slots, point_at
 
 DONE, ORIGINAL, FAULT = thunks.DONE, thunks.ORIGINAL, thunks.FAULT
 
@@ -82,8 +82,7 @@ def _install(library: Library) -> Any:
     targets = thunks.HelperTargets(*addresses)
     functions = thunks.HelperThunks(thunks.assemble_helpers(platform.machine(), targets))
     replacements = dict(zip(originals.values(), functions.addresses, strict=True))
-    for slot in slots:
-        slot.point_at(replacements[slot.function])
+    point_at({slot: replacements[slot.function] for slot in slots})
     return callbacks, functions
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from ctypes import Structure, c_uint64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-_RELOCATIONS = {"x86_64": {1: True, 6: False}, "aarch64": {257: True, 1025: False}}
-"""Types of those for a word in data (R_X86_64_64, R_AARCH64_ABS64), and in the global offset table (GLOB_DAT)."""
-_DT_SYMTAB, _DT_RELA, _DT_RELASZ = 6, 7, 8
+_KINDS = {"x86_64": (1, 6), "aarch64": (257, 1025)}
+"""Relocations of a word in data (R_X86_64_64, R_AARCH64_ABS64), and of one in the global offset table (GLOB_DAT)."""
+_BITS = (mmap.PROT_READ, mmap.PROT_WRITE, mmap.PROT_EXEC)
+_DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_RELACOUNT = 6, 7, 8, 0x6FFF_FFF9
 _RTLD_DI_LINKMAP = 2
 _RELA_WORDS = 3
 _SYMBOL_WORDS = 3
@@ -45,16 +46,20 @@ class Slot:
         """What it holds."""
         return c_uint64.from_address(self.address).value
 
-    def point_at(self, function: int) -> None:
-        """Has it hold another one, although it may be read-only by now."""
-        page = self.address & -mmap.PAGESIZE
-        protection = _protection(page)
-        _protect(page, protection | mmap.PROT_WRITE)
-        c_uint64.from_address(self.address).value = function
-        _protect(page, protection)
+
+def point_at(functions: Mapping[Slot, int]) -> None:
+    """Has each slot hold another function, although it may be read-only by now."""
+    pages = {slot.address & -mmap.PAGESIZE for slot in functions}
+    protections = _protections(pages)
+    for page in pages:
+        _protect(page, protections[page] | mmap.PROT_WRITE)
+    for slot, function in functions.items():
+        c_uint64.from_address(slot.address).value = function
+    for page in pages:
+        _protect(page, protections[page])
 
 
-def find_slots(library: ctypes.CDLL, functions: Iterable[int]) -> list[Slot]:
+def find_slots(library: ctypes.CDLL, functions: Collection[int]) -> list[Slot]:
     """The words of `library` that are relocated to the addresses `functions`; those of calls aren't among them."""
     link_map = c_void_p()
     process = ctypes.CDLL(None, use_errno=True)
@@ -63,15 +68,19 @@ def find_slots(library: ctypes.CDLL, functions: Iterable[int]) -> list[Slot]:
     record = _LinkMap.from_address(link_map.value)
     base = record.base
     tags = _dynamic_section(record)
-    relocations = _words(tags[_DT_RELA], tags[_DT_RELASZ] // 8).reshape(-1, _RELA_WORDS)
-    kinds = _RELOCATIONS[platform.machine()]
-    relocations = relocations[np.isin(relocations[:, 1] & 0xFFFF_FFFF, list(kinds))]
+    first = tags.get(_DT_RELACOUNT, 0)  # those before name no symbol
+    relocations = _words(tags[_DT_RELA], tags[_DT_RELASZ] // 8).reshape(-1, _RELA_WORDS)[first:]
+    in_data, in_table = _KINDS[platform.machine()]
+    kinds = relocations[:, 1] & 0xFFFF_FFFF
+    relocations = relocations[(kinds == in_data) | (kinds == in_table)]
     numbers = relocations[:, 1] >> np.uint64(32)
     symbols = _words(tags[_DT_SYMTAB], (int(numbers.max(initial=0)) + 1) * _SYMBOL_WORDS).reshape(-1, _SYMBOL_WORDS)
     values = symbols[numbers, 1] + relocations[:, 2] + np.uint64(base)
-    rows = np.isin(values, np.array(list(functions), dtype=np.uint64))
+    rows = np.zeros(len(values), dtype=bool)
+    for function in functions:
+        rows |= values == function
     return [
-        Slot(base + int(offset), int(value), kinds[int(info) & 0xFFFF_FFFF])
+        Slot(base + int(offset), int(value), int(info) & 0xFFFF_FFFF == in_data)
         for (offset, info, _), value in zip(relocations[rows], values[rows], strict=True)
     ]
 
@@ -94,15 +103,15 @@ def _words(address: int, number: int) -> npt.NDArray[np.uint64]:
     return np.frombuffer(memory, dtype=np.uint64)
 
 
-def _protection(address: int) -> int:
+def _protections(pages: Collection[int]) -> dict[int, int]:
+    found = {}
     for line in Path("/proc/self/maps").read_text().splitlines():
-        span, flags, *_ = line.split()
+        span, flags, *_ = line.split(maxsplit=2)
         start, end = (int(part, 16) for part in span.split("-"))
-        if start <= address < end:
-            return sum(bit for bit, letter in ((mmap.PROT_READ, "r"), (mmap.PROT_EXEC, "x")) if letter in flags) | (
-                mmap.PROT_WRITE if "w" in flags else 0
-            )
-    raise ValueError(f"nothing is mapped at {address:#x}")
+        for page in pages:
+            if start <= page < end:
+                found[page] = sum(bit for bit, letter in zip(_BITS, flags, strict=False) if letter != "-")
+    return found
 
 
 def _protect(page: int, protection: int) -> None:
