@@ -50,6 +50,8 @@ class UnicornVcpu(Vcpu):
         self._vector = 0
         """The last one that was requested of the CPU."""
         self._acknowledging = False
+        self._nmi = False
+        """One was requested, and waits until the CPU is outside the guest: so it can't be lost."""
         self._clearing = False
         """The CPU is about to clear one of its request flags, or did: what others set meanwhile may be lost."""
         self._behind = True
@@ -106,13 +108,14 @@ class UnicornVcpu(Vcpu):
 
     def request_nmi(self) -> None:
         """See Vcpu."""
-        self._engine.cpu.interrupt_request |= INTERRUPT_NMI
+        self._nmi = True
         self._engine.stop()
 
     def wakes(self) -> bool:
         """See Vcpu."""
         engine = self._engine
-        if engine.cpu.interrupt_request & INTERRUPT_NMI and not engine.env.hflags2 & HIDDEN_NMI_MASKED:
+        nmi = self._nmi or engine.cpu.interrupt_request & INTERRUPT_NMI
+        if nmi and not engine.env.hflags2 & HIDDEN_NMI_MASKED:
             return True
         return bool(engine.env.eflags & _FLAG_IF) and self._pending_vector() is not None
 
@@ -123,6 +126,7 @@ class UnicornVcpu(Vcpu):
         if apic is not None:
             state.cr8, state.msrs[_MSR_APIC_BASE] = apic.cr8, apic.base
         state.event = self._event or self._engine.pending_exception()
+        state.nmi_pending |= self._nmi
         return state
 
     def load(self, state: X86State) -> None:
@@ -133,6 +137,7 @@ class UnicornVcpu(Vcpu):
             raise ValueError("an external interrupt is being delivered although IF is clear")
         states.load(self._engine, state, self._power_on_msrs, self._machine.msrs)
         self._halted = state.halted
+        self._nmi = False
         self._clearing = state.nmi_pending
         self._a20 = None
         self._event = event
@@ -205,6 +210,10 @@ class UnicornVcpu(Vcpu):
             if not self.wakes():
                 return ExitReason.HALTED
             self._halted = False
+        if self._nmi:
+            self._nmi = False
+            self._clearing = True
+            self._engine.cpu.interrupt_request |= INTERRUPT_NMI
         self._request_interrupt()
         return None
 

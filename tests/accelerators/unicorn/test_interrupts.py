@@ -292,6 +292,51 @@ def test_nmi_wakes(machine: FakeMachine) -> None:
     assert machine.vcpu.save().nmi_masked
 
 
+def test_requested_nmi(machine: FakeMachine) -> None:
+    """From another thread, while the guest runs with interrupts off, and while it handles another."""
+    machine.code("inc word [0x3000]\n out 0x81, al\n iret", HANDLER)
+    machine.write(4 * 2, HANDLER.to_bytes(4, "little"))
+    seen = []
+
+    def request() -> None:
+        with machine.lock:
+            machine.vcpu.request_nmi()
+
+    def in_handler(value: int) -> None:
+        seen.append(machine.vcpu.wakes())
+        if machine.word(0x3000, 2) < 4:
+            on_another_thread_soon(request)
+
+    def on_another_thread_soon(call: Callable[[], None]) -> None:
+        thread = threading.Thread(target=call)
+        threads.append(thread)
+        thread.start()
+
+    threads: list[threading.Thread] = []
+    machine.add_port(0x80, write=lambda value: on_another_thread_soon(request))
+    machine.add_port(0x81, write=in_handler)
+    machine.code("cli\n out 0x80, al\n again:\n cmp word [0x3000], 4\n jne again\n out 0xf4, al\n hlt")
+    machine.start(real_mode())
+    machine.run()
+    for thread in threads:
+        thread.join()
+    assert machine.word(0x3000, 2) == 4
+    assert seen == [False] * 4
+    assert not machine.vcpu.save().nmi_pending
+
+
+def test_requested_nmi_is_saved_and_wakes(machine: FakeMachine) -> None:
+    machine.start(real_mode(halted=True))
+    assert not machine.vcpu.wakes()
+    machine.vcpu.request_nmi()
+    assert machine.vcpu.wakes()
+    state = machine.vcpu.save()
+    assert state.nmi_pending
+    assert machine.new_vcpu().save().nmi_pending is False
+    machine.vcpu.load(state)
+    assert machine.vcpu.wakes()
+
+
 def test_no_controller(machine: FakeMachine) -> None:
     machine.controller = None
     machine.code("sti\n nop\n out 0xf4, al\n hlt")
