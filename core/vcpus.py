@@ -53,7 +53,7 @@ class VcpuThread:
     def load(self, state: X86State) -> None:
         """Goes on from `state`. Raises ValueError, naming what the accelerator can't represent."""
         self.vcpu.load(state)
-        self._stopped_tsc = self.vcpu, None
+        self._stopped_tsc = self.vcpu, self.vcpu.tsc()
         self._init, self._startup = False, None
         # Where the accelerator plays the local APIC, it is the one that waits.
         self._waits_for_sipi = state.waiting_for_sipi and not self._machine.offload.has("lapic")
@@ -63,7 +63,7 @@ class VcpuThread:
         self._stopped_tsc = self.vcpu, self.vcpu.tsc()
 
     def start_time(self) -> None:
-        """Time goes on from where it stood. A CPU that was loaded meanwhile has its counter from there."""
+        """Time goes on from where it stood; for a CPU that was loaded meanwhile, from what was loaded."""
         vcpu, tsc = self._stopped_tsc
         if vcpu is self.vcpu and tsc is not None:
             vcpu.set_tsc(tsc)

@@ -41,6 +41,7 @@ class UnicornAccelerator(Accelerator):
         """See Accelerator."""
         from .helpers import install
         from .library import open_library
+        from .timekeeping import Rate
 
         if machine.cpus > 1:
             raise SouthbridgeError(
@@ -50,6 +51,8 @@ class UnicornAccelerator(Accelerator):
         self._machine = machine
         self._library: Library | None = open_library()
         install(self._library)
+        read = self._library.cpu_get_tsc_x86_64
+        self._rate = Rate(lambda: int(read(None)))
         self._vcpu: UnicornVcpu | None = None
         memory = FlatGuestMemory(machine.memory, self._wrote)
         self.memory_read = memory.memory_read
@@ -67,7 +70,8 @@ class UnicornAccelerator(Accelerator):
         from .vcpu import UnicornVcpu
 
         assert self._library is not None
-        self._vcpu = UnicornVcpu(self._machine, self._library, index)
+        self._vcpu = UnicornVcpu(self._machine, self._library, self._rate, index)
+        self._machine.tsc_hz = self._rate.hz()
         return self._vcpu
 
     @hookimpl

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from southbridge.machine import Machine
 
     from .library import Library
+    from .timekeeping import Rate
 
 _FLAG_IF = 1 << 9
 _MSR_APIC_BASE = 0x1B
@@ -39,9 +40,10 @@ _MANY = 256
 class UnicornVcpu(Vcpu):
     """See Vcpu."""
 
-    def __init__(self, machine: Machine, library: Library, index: int) -> None:
+    def __init__(self, machine: Machine, library: Library, rate: Rate, index: int) -> None:
         self.index = index
         self._machine = machine
+        self._rate = rate
         self._thread = 0
         self._in_guest = False
         self._kicked = False
@@ -118,6 +120,15 @@ class UnicornVcpu(Vcpu):
         if nmi and not engine.env.hflags2 & HIDDEN_NMI_MASKED:
             return True
         return bool(engine.env.eflags & _FLAG_IF) and self._pending_vector() is not None
+
+    def tsc(self) -> int:
+        """See Vcpu."""
+        self._machine.tsc_hz = self._rate.hz()
+        return self._engine.time_stamp
+
+    def set_tsc(self, value: int) -> None:
+        """See Vcpu."""
+        self._engine.time_stamp = value
 
     def save(self) -> X86State:
         """See Vcpu."""

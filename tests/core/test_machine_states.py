@@ -111,6 +111,28 @@ def test_the_time_stamp_counter_stands_still_in_a_pause(known: bool) -> None:
     assert pc.vcpu.counter == (100 if known else 500)
 
 
+def test_a_cpu_that_is_loaded_in_a_pause_has_its_counter_from_there() -> None:
+    """However long the pause goes on: so after an exchange of the accelerator, or for a saved state."""
+    pc = Pc(spins)
+
+    def pause() -> None:
+        pc.vcpu.counter = 100
+        pc.machine.request_pause()
+        pc.machine.post(load)
+
+    def load() -> None:
+        thread = pc.machine.vcpus[0]
+        pc.vcpu.counter = 7
+        thread.load(thread.save())
+        pc.vcpu.counter = 500
+        pc.machine.request_resume()
+        pc.machine.post(lambda: pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN))
+
+    pc.machine.post(pause)
+    pc.run()
+    assert pc.vcpu.counter == 7
+
+
 # --- reset ------------------------------------------------------------------------------------------------------------
 
 

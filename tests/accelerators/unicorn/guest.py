@@ -76,6 +76,7 @@ class FakeMachine:
         self.ports = AddressSpace("ports", 1 << 16)
         self.controller: Any = Controller()
         self.cpus = 1
+        self.tsc_hz = 0
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         self.msrs = Msrs(self.cpu.msrs, 1)
         self.local_apics: dict[int, Any] = {}
