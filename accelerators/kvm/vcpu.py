@@ -123,8 +123,7 @@ class KvmVcpu(Vcpu):
         saved.nmi_pending |= self._nmi
         if self._undefined and saved.event is not None and saved.event.vector == _UNDEFINED:
             saved.event = None
-        if not self._machine.local_apics:
-            del saved.msrs[msrs.MSR_APIC_BASE]
+        del saved.msrs[msrs.MSR_APIC_BASE]  # the local APIC's; without one it is fixed
         return saved
 
     def load(self, new: X86State) -> None:
@@ -199,6 +198,7 @@ class KvmVcpu(Vcpu):
             if not self.wakes():
                 return ExitReason.HALTED
             self._halted = False
+            self._attention = True  # what woke it comes before the next instruction
             return None
 
     def _run(self) -> ExitReason:
