@@ -62,6 +62,10 @@ class Kicks:
             if self._thread and self._thread != threading.get_ident():
                 signal.pthread_kill(self._thread, SIGNAL)
 
+    def exit_before_guest(self) -> None:
+        """The next KVM_RUN, on this thread, prepares to enter the guest, and returns instead."""
+        signal.pthread_kill(threading.get_ident(), SIGNAL)
+
     def taken(self) -> None:
         """KVM_RUN returned because of it. What it was for must be looked at after this."""
         self._page[_IMMEDIATE_EXIT] = 0

@@ -221,6 +221,7 @@ class KvmVcpu(Vcpu):
                 if self._kicked:
                     self._kicked = False
                     self._attention = True
+                    self._settle()
                     return ExitReason.KICKED
                 self._attention = True
                 continue
@@ -239,6 +240,22 @@ class KvmVcpu(Vcpu):
                 ended = self._served(reason)
                 if ended is not None:
                     return ended
+
+    def _settle(self) -> None:
+        """Has an interrupt that KVM was given become a part of the state that it tells.
+
+        Where the local APIC is the kernel's and the PIC isn't, KVM keeps a vector to itself until it injects it. A signal
+        that waits already lets KVM_RUN get just as far as that; once more if the CPU has to leave HLT first.
+        """
+        if self._accelerator.kernel_lapic and not self._accelerator.kernel_pic:
+            for _ in range(2):
+                self._kicks.exit_before_guest()
+                try:
+                    k.ioctl(self._descriptor, k.KVM_RUN, 0)
+                except OSError as error:
+                    if error.errno not in (errno.EINTR, errno.EAGAIN):
+                        raise self._failed(f"KVM_RUN failed: {error.strerror}") from error
+                self._kicks.taken()
 
     def _memory_access(self) -> None:
         quads, machine = self._quads, self._machine
