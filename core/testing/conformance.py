@@ -120,7 +120,7 @@ def work_is_bounded(stage: Stage) -> None:
     """Whatever it finds in memory, it does with one access a bounded number of calls, rounds of loops, bytes of DMA."""
     for pattern in PATTERNS:
         stage.switch_on()
-        stage.play([("memory", pattern), *stage.random_steps(2 * STORM, configuration=False)])
+        stage.play([("memory", pattern), *stage.random_steps(STORM, configuration=False)])
 
 
 def nothing_is_entered_by_dma(stage: Stage) -> None:

@@ -1,17 +1,19 @@
 """How much work a device does for one access, counted in Python calls and in rounds of loops: never in time.
 
-A trace function sees every call. It follows line by line only the functions that have a loop, since in the others the
-work is bounded by their calls. So an endless loop is found on any host, and after the same number of rounds on each.
-What a single call into C does isn't seen.
+A trace function sees every call. It follows line by line only a device's functions that have a loop: in others, and in
+the core's, whose loops go over what was declared, the work is bounded by their calls. So an endless loop is found on
+any host, and after the same number of rounds on each. What a single call into C does isn't seen.
 """
 
 from __future__ import annotations
 
 import dis
 import sys
+from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+CORE = Path(__file__).parents[1]
 WORK = 2_000_000
 """Calls and lines of loops that one step may take: a walk over a ring of 65536 descriptors stays below it."""
 MOVED = 64 << 20
@@ -50,7 +52,7 @@ class Meter:
         code = frame.f_code
         found = self._loops.get(id(code))
         if found is None:  # the code is kept, so that its id stays its own
-            found = self._loops[id(code)] = (has_loop(code), code)
+            found = self._loops[id(code)] = (not is_core(code.co_filename) and has_loop(code), code)
         return self._line if found[0] else None
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
@@ -62,6 +64,12 @@ class Meter:
     def _stop(self, frame: FrameType) -> None:
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_qualname}"
         raise OutOfBounds(f"more than {self.limit:,} calls and rounds of loops for one access: the last at {place}")
+
+
+def is_core(file: str) -> bool:
+    """Whether `file` has code of the core, rather than of a device."""
+    path = Path(file)
+    return path.is_relative_to(CORE) and path.relative_to(CORE).parts[0] not in ("plugins", "accelerators")
 
 
 def has_loop(code: CodeType) -> bool:

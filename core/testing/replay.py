@@ -17,11 +17,11 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..device import Device
 from .conformance import CHECKS, Check
 from .memory import BenchMemory, FlatBenchMemory, WindowedBenchMemory
+from .meter import is_core
 from .stage import NonconformingError, Stage
 from .steps import Step, format_step, parse_step
 
@@ -176,13 +176,8 @@ def _exception(error: BaseException) -> str:
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     """Where it was raised, without the way there through the core."""
     frames = list(traceback.extract_tb(error.__traceback__))
-    outer = next((n for n, frame in enumerate(frames) if not _is_core(Path(frame.filename))), len(frames) - 3)
+    outer = next((n for n, frame in enumerate(frames) if not is_core(frame.filename)), len(frames) - 3)
     return frames[max(outer, 0) :]
-
-
-def _is_core(file: Path) -> bool:
-    core = Path(__file__).parents[1]
-    return file.is_relative_to(core) and file.relative_to(core).parts[0] not in ("plugins", "accelerators")
 
 
 Failure = tuple[type[BaseException], str]

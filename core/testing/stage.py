@@ -426,7 +426,7 @@ class Stage:
             if chance > 0.9995:
                 steps.append(("reset",) if random.random() < 0.5 else ("memory", random.choice(PATTERNS)))
             elif chance > 0.9:
-                steps.append(("advance", random.choice((1_000, 50_000, 3_000_000))))
+                steps.append(("advance", random.choice((1_000, 50_000, 50_000, 3_000_000))))
             for index in range(len(self.lines)):
                 if random.random() < 0.05:
                     steps.append(("feed", index, random.randbytes(random.randint(1, 20))))
