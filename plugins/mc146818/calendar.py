@@ -76,8 +76,8 @@ class Format:
     hours_24: bool
 
     def encode(self, number: int) -> int:
-        """The byte for a number below 100."""
-        return number if self.binary else number // 10 << 4 | number % 10
+        """The byte for a number below 100; of larger ones, which a guest may bring about, the low eight bits."""
+        return (number if self.binary else number // 10 << 4 | number % 10) & 0xFF
 
     def decode(self, byte: int) -> int:
         """The number that a byte stands for."""

@@ -417,3 +417,16 @@ def test_a_clock_restored_into_another_age_goes_on(rtc: Clock, when: int) -> Non
     assert len(rtc.time()) == 3
     deadline = rtc.bench.clock.deadline()
     assert deadline is None or deadline > rtc.bench.clock.now()
+
+
+@pytest.mark.parametrize("mode", [HOURS_24, HOURS_24 | DM, 0, DM])
+@pytest.mark.parametrize("address", [0x00, 0x02, 0x04, 0x06, 0x07, 0x08, 0x09, CENTURY])
+def test_a_number_that_no_calendar_knows_stays_a_byte_after_an_update(bench: Bench, address: int, mode: int) -> None:
+    """What doesn't fit a register couldn't be restored either."""
+    rtc = Clock(bench)
+    rtc.write(B, mode)
+    for register in (0x09, CENTURY, address):
+        rtc.write(register, 0xFF)
+    rtc.wait(ms=2000)
+    assert 0 <= rtc.read(address) <= 0xFF
+    rtc.device.load(rtc.device.save())
