@@ -6,7 +6,8 @@ tries each of `CHECKS` on an installed device, with guest memory in one piece an
 a function that is given a device on a stage, and raises what is wrong.
 
 A device needs nothing for that, but for a required property that isn't a link or a file: an example of its value, given
-in the declaration (`Property(doc="...", examples=["12:34"])`).
+in the declaration (`Property(doc="...", examples=["12:34"])`). The first example is used wherever there is one, so that
+a device which by default looks at the host, at its time say, is the same each time.
 """
 
 from __future__ import annotations

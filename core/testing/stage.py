@@ -221,7 +221,7 @@ class Stage:
             elif spec.section == "blockdevs":
                 self.disks.append(MemoryDisk(self.random.randbytes(1 * MiB)))
                 found[name] = self.disks[-1]
-            elif spec.required:
+            elif spec.required or spec.constraints.get("examples"):
                 found[name] = self._example(cls, name, spec)
         return found
 

@@ -50,7 +50,9 @@ class Mc146818(Device):
     """The clock, its alarm and periodic interrupt on IRQ 8, and 114 bytes of memory that keep their contents."""
 
     base: Base = Property(
-        "utc", doc="The time at the start: the host's in utc or localtime, or a date such as 2000-01-01T12:00:00."
+        "utc",
+        examples=["2000-01-01T12:00:00", "utc", "localtime"],
+        doc="The time at the start: the host's in utc or localtime, or a date such as 2000-01-01T12:00:00.",
     )
     boot_order: str = Property(
         "cda",

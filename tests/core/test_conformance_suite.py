@@ -431,6 +431,13 @@ def test_a_required_property_needs_an_example() -> None:
         Stage(Demanding)
 
 
+def test_an_example_is_taken_before_a_default() -> None:
+    class Timed(Device):
+        start: str = Property("now", examples=["noon"], doc="When it starts.")
+
+    assert Stage(Timed).device.start == "noon"  # type: ignore[attr-defined]
+
+
 def test_a_device_without_a_place_says_why() -> None:
     class Homeless(Device):
         def realize(self) -> None:
