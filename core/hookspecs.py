@@ -134,6 +134,13 @@ class Interrupts:
         """A device signals a message: a 32-bit store of `data` to `address`. True if somebody took it. Linked."""
 
     @hookspec
+    def level_routes_changed(self, routes: dict[int, tuple[int, int]]) -> None:
+        """`Machine.level_routes` changed: what messages are level-triggered, by I/O APIC input.
+
+        For an accelerator that plays local APICs alone and must know beforehand which interrupts' ends to report.
+        """
+
+    @hookspec
     def a20_changed(self, enabled: bool) -> None:
         """The A20 gate: while it is not `enabled`, address bit 20 of the CPU reads as zero."""
 

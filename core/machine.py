@@ -96,6 +96,8 @@ class Machine:
         """By the CPU's index."""
         self.eoi_listeners: list[Callable[[int], None]] = []
         """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
+        self.level_routes: dict[int, tuple[int, int]] = {}
+        """The level-triggered inputs of the I/O APIC: the message (address, data) that each sends."""
         self.tsc_hz = SECOND
         """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
         self.msrs = Msrs(self.cpu.msrs, cpus)
@@ -478,6 +480,12 @@ class Machine:
         """A CPU finished a level-triggered interrupt."""
         for listener in self.eoi_listeners:
             listener(vector)
+
+    def set_level_routes(self, routes: dict[int, tuple[int, int]]) -> None:
+        """Whoever plays the local APICs is to tell of the ends of these messages' interrupts."""
+        if routes != self.level_routes:
+            self.level_routes = routes
+            self.hooks.call.level_routes_changed(routes=routes)
 
     def send_nmi(self, cpu: int) -> None:
         """A non-maskable interrupt for CPU number `cpu`."""

@@ -86,9 +86,7 @@ class Slots:
             flags |= k.MEM_LOG_DIRTY_PAGES
         host = piece.block.host_address + piece.offset
         try:
-            self._vm.set(
-                k.KVM_SET_USER_MEMORY_REGION, UserspaceMemoryRegion(number, flags, piece.start, size, host)
-            )
+            self._vm.set(k.KVM_SET_USER_MEMORY_REGION, UserspaceMemoryRegion(number, flags, piece.start, size, host))
         except OSError as error:
             what = f"{piece.block.name} at {piece.start:#x}"
             raise SouthbridgeError(f"KVM refuses the memory slot for {what}: {error.strerror}") from error

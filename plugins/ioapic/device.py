@@ -42,6 +42,14 @@ def is_level(entry: int) -> bool:
     return bool(entry & LEVEL) and entry >> 8 & 7 <= LOWEST_PRIORITY
 
 
+def message(entry: int) -> tuple[int, int]:
+    """The address and data of an entry's message."""
+    data = entry & 0x7FF
+    if is_level(entry):
+        data |= LEVEL | ASSERT
+    return MESSAGES | entry >> 56 << 12 | (entry & LOGICAL) >> 9, data
+
+
 class Ioapic(Device):
     """The I/O APIC. While an entry's message waits or is served at a CPU, its remote IRR holds the next one back."""
 
@@ -76,6 +84,8 @@ class Ioapic(Device):
     )
     lines: int = State(0, keep=True, ge=0, le=0xFFFF, doc="ISA lines that are high.")
 
+    _realized = False
+
     # --- life ----------------------------------------------------------------------------------------------------
 
     def realize(self) -> None:
@@ -87,19 +97,26 @@ class Ioapic(Device):
             self._sinks.append((wire, sink))
             wire.connect(sink)
         self.machine.eoi_listeners.append(self.end_of_interrupt)
+        self._realized = True
 
     def unrealize(self) -> None:
         """Leaves the lines alone."""
         super().unrealize()
-        for wire, sink in getattr(self, "_sinks", []):
-            wire.disconnect(sink)
-            if self.end_of_interrupt in self.machine.eoi_listeners:
-                self.machine.eoi_listeners.remove(self.end_of_interrupt)
+        if self._realized:
+            for wire, sink in self._sinks:
+                wire.disconnect(sink)
+            self.machine.eoi_listeners.remove(self.end_of_interrupt)
+            self.machine.set_level_routes({})
 
     def reset(self) -> None:
         """Every input is masked."""
         super().reset()
         self.IOAPICVER.VERSION = self.version
+        self._tell_routes()
+
+    def loaded(self) -> None:
+        """The local APICs know what is level-triggered."""
+        self._tell_routes()
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -126,11 +143,12 @@ class Ioapic(Device):
             self._send(entry)
 
     def _send(self, entry: int) -> None:
-        data = entry & 0x7FF
-        if is_level(entry):
-            data |= LEVEL | ASSERT
-        address = MESSAGES | entry >> 56 << 12 | (entry & LOGICAL) >> 9
-        self.machine.send_msi(self, address, data)
+        self.machine.send_msi(self, *message(entry))
+
+    def _tell_routes(self) -> None:
+        """Masked inputs too: an interrupt that is under way ends later."""
+        routes = {index: message(entry) for index, entry in enumerate(self.table) if is_level(entry)}
+        self.machine.set_level_routes(routes)
 
     def end_of_interrupt(self, vector: int) -> None:
         """The interrupt with that vector has ended: inputs that are high still interrupt again."""
@@ -177,5 +195,8 @@ class Ioapic(Device):
         entry = self.table[index] & ~lanes | value << shift & lanes
         if not entry & LEVEL:
             entry &= ~REMOTE_IRR
+        changed = entry ^ self.table[index]
         self.table[index] = entry
+        if changed & ~(MASK | REMOTE_IRR):
+            self._tell_routes()
         self._serve(index)

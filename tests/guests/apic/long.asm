@@ -12,6 +12,25 @@ MSR_EFER    equ 0xc0000080
     mov [IDT + %1 * 16 + 6], ax
 %endmacro
 
+; The same in 64-bit mode, where the frame has RSP and SS too; the stack is the interrupted one's, which isn't switched.
+%macro return_from_interrupt_64 0
+    push rax
+    push rbx
+    mov rbx, [rsp + 40]                 ; RSP; below it goes what RETF and one POP take
+    push qword [rsp + 32]               ; RFLAGS
+    mov rax, [rsp + 24]                 ; RIP
+    mov [rbx - 16], rax
+    mov rax, [rsp + 32]                 ; CS
+    mov [rbx - 8], rax
+    mov rax, [rsp + 8]                  ; RBX
+    mov [rbx - 24], rax
+    popfq
+    mov rax, [rsp + 8]
+    lea rsp, [rbx - 24]
+    pop rbx
+    retfq
+%endmacro
+
     section .text
     bits 32
 long_mode_checks:
@@ -132,14 +151,14 @@ ipi_64:
     mov rax, APIC
     mov dword [rax + APIC_EOI], 0
     pop rax
-    iretq
+    return_from_interrupt_64
 
 pic_64:
     inc dword [COUNTS + VECTOR_PIC * 4]
     push rax
     write_port PIC1, 0x20
     pop rax
-    iretq
+    return_from_interrupt_64
 
     report_routines
 

@@ -229,6 +229,29 @@ def test_without_local_apics_a_message_is_lost(bench: Bench) -> None:
     assert any("no interrupt controller" in error for error in bench.guest_errors)
 
 
+def test_accelerators_are_told_what_is_level_triggered(ioapic: Ioapic) -> None:
+    told: list[dict[int, tuple[int, int]]] = []
+
+    class Accelerator:
+        @hookimpl
+        def level_routes_changed(self, routes: dict[int, tuple[int, int]]) -> None:
+            told.append(routes)
+
+    ioapic.bench.machine.hooks.register(Accelerator(), "accelerator")
+    ioapic.redirect(9, MASKED | LEVEL | 0x51)
+    ioapic.redirect(9, LEVEL | 0x51)  # a mask changes nothing: an interrupt that is under way ends later
+    ioapic.redirect(4, 0x61)
+    ioapic.pins[9].set(True)
+    assert told == [{9: (0xFEE0_0000, 0xC051)}]
+    saved = ioapic.device.save()
+    ioapic.device.reset()
+    assert (told[1:], ioapic.bench.machine.level_routes) == ([{}], {})
+    ioapic.device.load(saved)
+    assert ioapic.bench.machine.level_routes == {9: (0xFEE0_0000, 0xC051)}
+    ioapic.bench.machine.unplug(ioapic.device)
+    assert ioapic.bench.machine.level_routes == {}
+
+
 def test_unplugged_it_hears_nothing(ioapic: Ioapic) -> None:
     ioapic.redirect(4, 0x51)
     ioapic.bench.machine.unplug(ioapic.device)
