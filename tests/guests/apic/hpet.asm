@@ -132,4 +132,5 @@ hpet_checks:
     verdict
     redirect 2, REDIRECT_MASKED
     call stop_pit
+    let_come                            ; a tick that waits would find no gate in the next mode
     ret
