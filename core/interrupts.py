@@ -46,11 +46,13 @@ class LocalApic(InterruptController, Protocol):
 class Wire:
     """Carries the OR of its pins. Each sink is called with the new level when it changes."""
 
-    __slots__ = ("_high", "_only", "name", "sinks")
+    __slots__ = ("_high", "_only", "name", "on_lend", "sinks")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.sinks: list[Sink] = []
+        self.on_lend: list[Callable[[], None]] = []
+        """Called when `lent` changes: for an accelerator that plays one of those who aren't heard."""
         self._high = 0
         self._only: Pin | None = None
 
@@ -59,10 +61,19 @@ class Wire:
         """Whether any pin is asserted; or the one that has the wire to itself."""
         return self._high > 0 if self._only is None else self._only._asserted
 
+    @property
+    def lent(self) -> bool:
+        """Whether one pin has the wire to itself."""
+        return self._only is not None
+
     def lend(self, pin: Pin | None) -> None:
         """From now on `pin` has the wire to itself, and what the others do isn't heard; None: all have it again."""
         before = self.level
+        changes = self.lent is not (pin is not None)
         self._only = pin
+        if changes:
+            for notify in self.on_lend:
+                notify()
         after = self.level
         if after is not before:
             self._tell(after)

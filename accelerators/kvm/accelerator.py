@@ -124,10 +124,12 @@ class KvmAccelerator(Accelerator):
             self.irq_set = self._irqchip.irq_set
         if self.kernel_lapic:
             self.msi_send = self._irqchip.msi_send
+            if not self.kernel_pic:
+                self.level_routes_changed = self._irqchip.level_routes_changed
 
     def detach(self) -> None:
         """See Accelerator."""
-        for name in ("irq_set", "msi_send"):
+        for name in ("irq_set", "msi_send", "level_routes_changed"):
             vars(self).pop(name, None)
         self.vm.close()
 

@@ -2,7 +2,7 @@
 KVM_CAP_SPLIT_IRQCHIP), and the devices of the machine that they stand in for.
 
 Global interrupts (GSIs) are numbered as on a PC: 0 to 15 are the ISA lines, which lead to the PIC and to the I/O APIC's
-pins, IRQ 0 to pin 2.
+pins, IRQ 0 to pin 2. Line 2, where the PICs have their cascade, leads to pin 2 alone: the HPET's.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Irqchip:
                 self._create_all()
             elif mode == "split" and not vm.enable(k.CAP_SPLIT_IRQCHIP, PINS):
                 raise SouthbridgeError("this KVM can't split its interrupt controllers: use kernel_irqchip on or off")
+            if mode == "split":
+                self.level_routes_changed(machine.level_routes)
         except OSError as error:
             raise SouthbridgeError(f"KVM makes no interrupt controllers: {error.strerror}") from error
 
@@ -70,7 +72,7 @@ class Irqchip:
         for line in range(16):
             if line != _CASCADE:
                 entries.append(_pin(line, _PICS[line >> 3], line & 7))
-                entries.append(_pin(line, k.IRQCHIP_IOAPIC, line or _CASCADE))
+            entries.append(_pin(line, k.IRQCHIP_IOAPIC, line or _CASCADE))
         entries += [_pin(line, k.IRQCHIP_IOAPIC, line) for line in range(16, PINS)]
         set_routes(self._vm, entries)
 
@@ -92,6 +94,11 @@ class Irqchip:
         """See hookspecs."""
         self._vm.set(k.KVM_SIGNAL_MSI, Msi(address & 0xFFFF_FFFF, address >> 32, data))
         return True
+
+    @hookimpl
+    def level_routes_changed(self, routes: dict[int, tuple[int, int]]) -> None:
+        """See hookspecs. KVM reports the ends of those interrupts alone that it finds among its routes (split)."""
+        set_routes(self._vm, [_message(gsi, address, data) for gsi, (address, data) in sorted(routes.items())])
 
     # --- offload -------------------------------------------------------------------------------------------------
 
@@ -195,6 +202,12 @@ def set_routes(vm: Vm, entries: list[RoutingEntry]) -> None:
     for entry in entries:
         table += bytes(entry)
     k.ioctl(vm.descriptor, k.KVM_SET_GSI_ROUTING, table)
+
+
+def _message(gsi: int, address: int, data: int) -> RoutingEntry:
+    entry = RoutingEntry(gsi, k.IRQ_ROUTING_MSI)
+    entry.fields[0], entry.fields[1], entry.fields[2] = address & 0xFFFF_FFFF, address >> 32, data
+    return entry
 
 
 def _pin(gsi: int, chip: int, pin: int) -> RoutingEntry:

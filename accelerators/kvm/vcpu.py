@@ -261,12 +261,17 @@ class KvmVcpu(Vcpu):
         quads, machine = self._quads, self._machine
         address, size = quads[_MMIO_ADDRESS], self._words[_MMIO_SIZE]
         with machine.lock:
+            local_apic = self._local_apic()
+            if local_apic is not None:  # its priority register may be what is accessed
+                self._exchange_priority(local_apic)
             if size not in _SIZES:
                 self._odd_memory_access(address, size)
             elif self._page[_MMIO_WRITES]:
                 machine.memory.write(address, size, quads[_MMIO_DATA])
             else:
                 quads[_MMIO_DATA] = machine.memory.read(address, size)
+            if local_apic is not None:
+                self._exchange_priority(local_apic)
 
     def _odd_memory_access(self, address: int, size: int) -> None:
         """A part of an access that crosses a page."""

@@ -42,5 +42,5 @@ def edges(saved: dict[str, Any]) -> int:
 def _lines(index: int) -> int:
     """The ISA lines that lead to an input."""
     if index == _TIMER_INPUT:
-        return 1
+        return 1 << 0 | 1 << 2
     return 1 << index if 0 < index < 16 else 0

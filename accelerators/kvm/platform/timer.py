@@ -30,12 +30,15 @@ class KernelTimer:
         self._began = 0
         """When one of its periods began, in the machine clock's nanoseconds."""
         self._before: dict[str, Any] = {}
+        self._wire = machine.isa.wires[_IRQ]
 
     def take(self, saved: dict[str, Any]) -> None:
         """KVM goes on where the device is. IRQ 0 is low: KVM's own timer pulses it."""
         now = self._clock.now()
         state = pit.to_kvm(saved, now, time.monotonic_ns())
+        self._follow_wire(state)
         self._vm.set(k.KVM_SET_PIT2, state)
+        self._wire.on_lend.append(self._lent)
         self._vm.set(k.KVM_IRQ_LINE, IrqLevel(_IRQ, 0))
         self._before, self._given, self._began = saved, state.channels[0], now
         tick = saved["timers"].get("tick")
@@ -46,6 +49,7 @@ class KernelTimer:
 
     def give_back(self) -> dict[str, Any]:
         """The device's state."""
+        self._wire.on_lend.remove(self._lent)
         self._end_of_period.cancel()
         now, monotonic = self._clock.now(), time.monotonic_ns()
         state = self._state()
@@ -61,8 +65,20 @@ class KernelTimer:
             period = pit.period(state.channels[0])
             assert period is not None
             self._began += period
-            for level in (1, 0):
+            for level in () if self._wire.lent else (1, 0):
                 self._vm.set(k.KVM_IRQ_LINE, IrqLevel(_IRQ, level))
+
+    def _follow_wire(self, state: PitState2) -> None:
+        """KVM's timer isn't heard while somebody else, the HPET, has IRQ 0 to itself."""
+        state.flags &= ~k.PIT_FLAGS_HPET_LEGACY
+        if self._wire.lent:
+            state.flags |= k.PIT_FLAGS_HPET_LEGACY
+
+    def _lent(self) -> None:
+        """Another one has IRQ 0 to itself, or no longer. KVM's period begins anew with this."""
+        state = self._state()
+        self._follow_wire(state)
+        self._vm.set(k.KVM_SET_PIT2, state)
 
     def _state(self) -> PitState2:
         state = PitState2()
