@@ -127,3 +127,13 @@ def test_a_line_can_be_shared_and_is_everybodys_when_the_borrower_goes() -> None
     isa.release(borrower)
     assert isa.wires[0].level
     assert isa.owner(0) is claimer
+
+
+def test_who_is_not_heard_is_told() -> None:
+    wire = Wire("w")
+    told: list[bool] = []
+    wire.on_lend.append(lambda: told.append(wire.lent))
+    mine = wire.pin()
+    for pin in (mine, mine, None, None):
+        wire.lend(pin)
+    assert told == [True, False]

@@ -60,7 +60,10 @@ def from_kvm(page: LapicState, before: dict[str, Any], base: int, tsc_deadline: 
         state[name] = sum(_get(page, offset + 16 * word) << 32 * word for word in range(8))
     state["base"] = base
     timer = saved["parts"]["timer"]
-    timer["state"] |= {"count": _get(page, _CURRENT_COUNT), "since": now, "tsc_deadline": tsc_deadline}
+    count = _get(page, _CURRENT_COUNT)
+    if not count and registers["INITIAL_COUNT"] and registers["LVT_TIMER"] >> 17 & 3 == _PERIODIC:
+        count = 1  # within the last count of a period: 0 would be a timer that stands still
+    timer["state"] |= {"count": count, "since": now, "tsc_deadline": tsc_deadline}
     timer["timers"] = {}
     return saved
 
