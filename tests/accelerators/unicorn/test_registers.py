@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from southbridge.accelerators.unicorn import helpers
+from southbridge.accelerators.unicorn.state import MSRS
 from southbridge.cpu_models import CpuModel, find_model
 from southbridge.cpu_models.definition import AMD, Definition
 from southbridge.x86 import X86State
@@ -263,6 +266,50 @@ def write_control(machine: FakeMachine, register: int, value: int) -> int | None
 )
 def test_control_registers(machine: FakeMachine, register: int, value: int, held: int | None) -> None:
     assert write_control(machine, register, value) == held
+
+
+ANY_NUMBER = st.sampled_from(
+    [*MSRS, *find_model("portable").msrs, 0x10, 0xFE, 0xC000_0080, 0xC000_0100, 0xC000_0101]
+) | st.integers(0, ONES >> 32)
+ANY_VALUE = st.integers(0, ONES) | st.integers(0, 63).map(lambda bit: 1 << bit) | st.integers(0, 0xFFF)
+
+
+def test_any_value_for_any_register() -> None:
+    """What is refused changes nothing; what is taken can be read, and written once more."""
+    machine = FakeMachine()
+
+    @settings(max_examples=200, deadline=None)
+    @given(ANY_NUMBER, ANY_VALUE)
+    def check(number: int, value: int) -> None:
+        msrs = Msrs(machine)
+        before = msrs.read(number)
+        taken = msrs.write(number, value)
+        after = msrs.read(number)
+        if not taken:
+            assert after == before or number == 0x10
+        else:
+            assert after is not GP
+            assert msrs.write(number, after)
+
+    try:
+        check()
+    finally:
+        machine.close()
+
+
+def test_any_value_for_control_registers() -> None:
+    machine = FakeMachine()
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.sampled_from([0, 4, 8]), ANY_VALUE | ANY_VALUE.map(lambda value: value ^ 0x8001_0033))
+    def check(register: int, value: int) -> None:
+        held = write_control(machine, register, value)
+        assert held is GP or held & ~value & ~0x10 == 0  # ET is always set
+
+    try:
+        check()
+    finally:
+        machine.close()
 
 
 class Apic:
