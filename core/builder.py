@@ -48,6 +48,7 @@ def build(description: Description, *, strict: bool = False) -> Machine:
     machine.accelerator_choices = {choice.type_name: choice.values for choice in description.accelerators}
     if description.swaps_on_error:
         machine.fallbacks = fallbacks
+    machine.description = description
     for section in BACKENDS:
         machine.backends.setdefault(section, {})
     try:

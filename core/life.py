@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Protocol
 
 
 class RunState(enum.Enum):
@@ -12,7 +13,19 @@ class RunState(enum.Enum):
     PRELAUNCH = "prelaunch"
     RUNNING = "running"
     PAUSED = "paused"
+    SAVE_VM = "save-vm"
+    """Paused while its state is saved."""
     SHUTDOWN = "shutdown"
+
+
+class Service(Protocol):
+    """Something that serves others while a machine runs, on its main loop: a control socket, a monitor, a display."""
+
+    async def start(self) -> None:
+        """Begins. What it raises, the machine doesn't run for."""
+
+    async def stop(self) -> None:
+        """Ends, soon; also after a `start` that failed, or that never came."""
 
 
 class ResetReason(enum.Enum):

@@ -29,7 +29,7 @@ from .exchange import exchange, join, load_state, name_of, save_state
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, has_hooks
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
-from .life import Outcome, ResetReason, RunState, ShutdownReason
+from .life import Outcome, ResetReason, RunState, Service, ShutdownReason
 from .mainloop import Alarm
 from .memory.ram import RamBlock
 from .memory.regions import Container, Io, Section
@@ -41,6 +41,7 @@ from .x86 import X86State
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
+    from .description import Description
     from .device import Device
 
 MEMORY_BITS = 52
@@ -106,6 +107,9 @@ class Machine:
         self.buses: dict[str, Any] = {}
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
+        self.services: list[Service] = []
+        self.description: Description | None = None
+        """What it was built from."""
         self.accelerator: Accelerator | None = None
         self.accelerator_choices: dict[str, Mapping[str, Any]] = {}
         """What the description says of accelerators: properties by name."""
@@ -206,11 +210,17 @@ class Machine:
             if self._initial_state is not None:
                 with self.lock:
                     load_state(self, self._initial_state)
+            for service in self.services:
+                await service.start()
             self._resume_now()
             self._serve_requests()
             await self._ended.wait()
         finally:
-            self._end()
+            try:
+                self._end()
+            finally:
+                for service in reversed(self.services):
+                    await service.stop()
         assert self._outcome is not None
         return self._outcome
 
@@ -251,6 +261,14 @@ class Machine:
         """Ends the machine soon."""
         outcome = Outcome(reason, status)
         self.post(lambda: self._finish(outcome))
+
+    def pause(self) -> None:
+        """Pauses the machine, if it runs. From any thread that doesn't hold the lock. Raises SouthbridgeError."""
+        self.call(self._pause_now)
+
+    def resume(self) -> None:
+        """Goes on, if it is paused. From any thread that doesn't hold the lock. Raises SouthbridgeError."""
+        self.call(self._resume_now)
 
     def request_pause(self) -> None:
         """Pauses the machine soon."""

@@ -23,6 +23,11 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Changes the description: devices.com1.irq=3. May be repeated."),
 ]
+MachineId = Annotated[str, typer.Argument(help="A running machine, as `southbridge machines` lists it.")]
+Id = Annotated[
+    str | None,
+    typer.Option("--id", metavar="ID", help="What other verbs call the machine; by default its name, perhaps numbered."),
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -52,12 +57,29 @@ def run(
     logs: Annotated[
         str, typer.Option("--log", metavar="WHAT,...", help="What to log: guest_errors, info, debug.")
     ] = "",
+    id: Id = None,
 ) -> int:
     """Runs a machine. Its first serial port is the terminal; Ctrl-A X leaves."""
     from .run import run_machine
 
     start_logging(logs)
-    return run_machine(machine, settings or [], strict=strict, reboot=not no_reboot)
+    return run_machine(machine, settings or [], strict=strict, reboot=not no_reboot, id=id)
+
+
+@app.command()
+def machines(json: Json = False) -> None:
+    """Lists the machines that run: the ids that other verbs take."""
+    from .control import list_machines
+
+    list_machines(json)
+
+
+@app.command()
+def swap(machine_id: MachineId, name: Annotated[str, typer.Argument(help="An accelerator, such as unicorn.")]) -> None:
+    """Has a running machine go on with another accelerator; its guest doesn't notice."""
+    from .control import swap_accelerator
+
+    swap_accelerator(machine_id, name)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import traceback
@@ -11,9 +12,12 @@ from types import FrameType
 
 from ..accelerator import AcceleratorFailure
 from ..builder import build
+from ..control.folder import check_id, claim
+from ..control.server import ControlServer
 from ..description import load
 from ..discovery import describe
 from ..errors import SouthbridgeError
+from ..hookspecs import hookimpl
 from ..life import Outcome, ShutdownReason
 from ..machine import Machine
 
@@ -21,22 +25,76 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILURES = (ShutdownReason.GUEST_PANIC, ShutdownReason.HOST_ERROR)
 
 
-def run_machine(name: str, settings: Sequence[str], *, strict: bool, reboot: bool) -> int:
+log = logging.getLogger(__name__)
+
+
+def run_machine(name: str, settings: Sequence[str], *, strict: bool, reboot: bool, id: str | None = None) -> int:
     """Runs it until it ends; gives the exit status. Raises SouthbridgeError for what is wrong before it runs."""
-    machine = build(load(name, settings), strict=strict)
+    if id is not None:
+        check_id(id)
+    return run_built(build(load(name, settings), strict=strict), reboot=reboot, id=id)
+
+
+def run_built(machine: Machine, *, reboot: bool, id: str | None) -> int:
+    """Runs `machine`, with a control socket, until it ends, and closes it; gives the exit status.
+
+    Raises SouthbridgeError for what is wrong before it runs.
+    """
     machine.on_guest_reset = lambda reason: reboot
     for chardev in machine.backends["chardevs"].values():
         if hasattr(chardev, "on_quit"):  # one that the user leaves the machine by
             chardev.on_quit = lambda: machine.request_shutdown(ShutdownReason.HOST_UI)
+    started = _Started()
+    machine.hooks.register(started, "started")
     try:
         with _stopped_by_signals(machine):
             try:
-                outcome = machine.run()
+                with _controlled(machine, id):
+                    outcome = machine.run()
             finally:
                 machine.close()
     except Exception as error:
+        if isinstance(error, SouthbridgeError) and not started:
+            raise
         return _failed(error)
     return _status(outcome)
+
+
+class _Started:
+    """Whether the machine ever ran."""
+
+    def __init__(self) -> None:
+        self._started = False
+
+    def __bool__(self) -> bool:
+        return self._started
+
+    @hookimpl
+    def machine_resumed(self) -> None:
+        """See the hook."""
+        self._started = True
+
+
+@contextmanager
+def _controlled(machine: Machine, id: str | None) -> Iterator[None]:
+    """Gives the machine a control socket: under `id`, or one like its name.
+
+    Raises SouthbridgeError if it can't have that `id`. If nobody asked for one, a machine runs without as well.
+    """
+    try:
+        claimed = claim(machine.name if id is None else id, exactly=id is not None)
+    except SouthbridgeError as error:
+        if id is not None:
+            raise
+        log.warning("no control socket: %s", error)
+        yield
+        return
+    log.info("machine id %s", claimed.id)
+    machine.services.append(ControlServer(machine, claimed.listener))
+    try:
+        yield
+    finally:
+        claimed.close()
 
 
 @contextmanager
