@@ -26,7 +26,9 @@ Settings = Annotated[
 MachineId = Annotated[str, typer.Argument(help="A running machine, as `southbridge machines` lists it.")]
 Id = Annotated[
     str | None,
-    typer.Option("--id", metavar="ID", help="What other verbs call the machine; by default its name, perhaps numbered."),
+    typer.Option(
+        "--id", metavar="ID", help="What other verbs call the machine; by default its name, perhaps numbered."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -80,6 +82,18 @@ def swap(machine_id: MachineId, name: Annotated[str, typer.Argument(help="An acc
     from .control import swap_accelerator
 
     swap_accelerator(machine_id, name)
+
+
+snapshots = typer.Typer(help="Saves machines to files, and restores them.", add_completion=False, rich_markup_mode=None)
+app.add_typer(snapshots, name="snapshot")
+
+
+@snapshots.command()
+def save(machine_id: MachineId, file: Annotated[str, typer.Argument(help="Replaced, if it exists.")]) -> None:
+    """Writes the state of a running or paused machine to a file; then it goes on as it did."""
+    from .snapshot import save_snapshot
+
+    save_snapshot(machine_id, file)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """The other end of the control socket: one machine's, spoken to by a program that can wait.
 
-    with find_machine("pc") as machine:
-        machine.run("swap-accelerator", name="unicorn")
+with find_machine("pc") as machine:
+    machine.run("swap-accelerator", name="unicorn")
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class MachineClient:
         return answer.get("return")
 
     def _receive(self) -> Message:
-        while b"\n" not in self._received:
+        searched = 0
+        while self._received.find(b"\n", searched) < 0:
+            searched = len(self._received)
             try:
                 data = self._connection.recv(65536)
             except TimeoutError:

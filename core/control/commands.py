@@ -3,9 +3,9 @@
     async def snapshot_save(path: str) -> None:
         '''Writes the machine's state to the file `path`.'''
 
-A command is called on the main loop's thread without the machine's lock. One that takes long is a coroutine function, and
-does what takes long elsewhere. It returns plain data, None for nothing; a SouthbridgeError's text is what the client
-is told. In arguments' names an underscore stands for QMP's hyphen.
+A command is called on the main loop's thread without the machine's lock. One that takes long is a coroutine function,
+and does what takes long elsewhere. It returns plain data, None for nothing; a SouthbridgeError's text is what the
+client is told. In arguments' names an underscore stands for QMP's hyphen.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The machine's end of the control socket: many clients, none of which can hold up the guest or make us hoard.
 
-A client's next line is read once it has taken the answer to the one before. One that lets events pile up is dropped.
+A client's next message is read once it has taken the answer to the one before. One that lets events pile up is dropped.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from ..errors import SouthbridgeError
 from ..hookspecs import hookimpl
 from ..units import KiB
 from .builtin import MachineCommands
-from .session import Message, Session, event, render
+from .commands import CommandError
+from .session import Message, Session, Splitter, event, refusal, render
 
 if TYPE_CHECKING:
     from ..machine import Machine, ShutdownReason
 
-LONGEST_LINE = 64 * KiB
+PIECE = 16 * KiB
+"""How much is read at once, in bytes."""
 OUTPUT_LIMIT = 256 * KiB
 """What may wait for a client, in bytes, when an event comes."""
 MOST_CLIENTS = 64
@@ -49,7 +51,7 @@ class ControlServer:
                 except SouthbridgeError as error:
                     log.warning("left out: %s", error)
         self._machine.hooks.register(self, "control")
-        self._server = await asyncio.start_unix_server(self._accepted, sock=self._listener, limit=LONGEST_LINE)
+        self._server = await asyncio.start_unix_server(self._accepted, sock=self._listener, limit=PIECE)
 
     async def stop(self) -> None:
         """Ends all conversations, once the clients have what was sent to them, if they take it soon."""
@@ -121,16 +123,12 @@ class ControlServer:
 
     async def _converse(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(render(session.greeting()))
-        while True:
-            await writer.drain()
+        splitter = Splitter()
+        while data := await reader.read(PIECE):
             try:
-                line = await reader.readuntil(b"\n")
-            except asyncio.IncompleteReadError:
+                for text in splitter.feed(data):
+                    writer.write(render(await session.answer(text)))
+                    await writer.drain()
+            except CommandError as error:
+                writer.write(render(refusal(error)))
                 return
-            except asyncio.LimitOverrunError:
-                message = f"JSON parse error, a line is longer than {LONGEST_LINE} bytes"
-                writer.write(render({"error": {"class": "GenericError", "desc": message}}))
-                return
-            answer = await session.answer(line)
-            if answer is not None:
-                writer.write(render(answer))

@@ -1,7 +1,7 @@
-"""A conversation with one client in QMP's form, on whatever transport: text lines in, messages out.
+"""A conversation with one client in QMP's form, on whatever transport: bytes in, messages out.
 
 Like QEMU's (docs/interop/qmp-spec): the server greets; nothing is accepted before `qmp_capabilities`; a message's `id`
-is echoed. Unlike QEMU's parser, which takes objects from a stream, ours wants each on a line of its own.
+is echoed; a message ends where its braces are closed, whether or not a line does.
 """
 
 from __future__ import annotations
@@ -9,16 +9,78 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from .. import __version__
+from ..units import KiB
 from .commands import NOT_FOUND, CommandError, Commands
 
 Message = dict[str, Any]
 
+LONGEST_MESSAGE = 64 * KiB
+BACKSLASH, NEWLINE = b"\\\n"
+
 _TOKEN = re.compile(r"""[^"']+|"(?:[^"\\]|\\.)*"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
 _PART = re.compile(r"\\.|\"", re.DOTALL)
+_IN_STRING = re.compile(rb"""[\\"'\n]""")
+_OUTSIDE = re.compile(rb"""[][{}"'\n]""")
 _MEMBERS = ("execute", "arguments", "id")
+
+
+class Splitter:
+    """Cuts what a client sends into messages. It holds no more than the longest message and one piece of input."""
+
+    def __init__(self, longest: int = LONGEST_MESSAGE) -> None:
+        self._longest = longest
+        self._buffer = bytearray()
+        self._position = 0
+        """Where nothing was looked at yet."""
+        self._depth = 0
+        self._quote = 0
+        """What ends the string that we are in, or 0."""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Each message that ends in `data`; what is none, up to the line's end. Raises CommandError if too long."""
+        self._buffer += data
+        while (found := self._special().search(self._buffer, self._position)) is not None:
+            at = found.start()
+            ended = self._pass(self._buffer[at], at)
+            if ended is None:
+                break
+            self._position = at + 2 if self._buffer[at] == BACKSLASH else at + 1
+            if ended:
+                text = bytes(self._buffer[: self._position])
+                del self._buffer[: self._position]
+                self._position = self._depth = self._quote = 0
+                if text.strip():
+                    yield text
+        else:
+            self._position = max(self._position, len(self._buffer))
+        if len(self._buffer) > self._longest:
+            raise CommandError(f"JSON parse error, a message is longer than {self._longest} bytes")
+
+    def _special(self) -> re.Pattern[bytes]:
+        return _IN_STRING if self._quote else _OUTSIDE
+
+    def _pass(self, character: int, at: int) -> bool | None:
+        """Whether the message ends with this character, found at `at`. None: more must come before that is known."""
+        if self._quote:
+            if character == BACKSLASH:
+                return None if at + 1 == len(self._buffer) else False
+            if character == self._quote:
+                self._quote = 0
+            return character == NEWLINE  # no string goes on there
+        if character == NEWLINE:
+            return not self._depth
+        if character in b"\"'":
+            self._quote = character
+        elif character in b"{[":
+            self._depth += 1
+        else:
+            self._depth -= 1
+            return self._depth <= 0
+        return False
 
 
 class Session:
@@ -35,16 +97,14 @@ class Session:
         version = {"qemu": {"major": major, "minor": minor, "micro": micro}, "package": ""}
         return {"QMP": {"version": version, "capabilities": []}}
 
-    async def answer(self, line: bytes) -> Message | None:
-        """The answer to a line of the client's; None to an empty one."""
+    async def answer(self, text: bytes) -> Message:
+        """The answer to a message of the client's."""
         message: Any = None
         try:
-            if not line.strip():
-                return None
-            message = parse(line)
+            message = parse(text)
             answer: Message = {"return": await self._run(message)}
         except CommandError as error:
-            answer = {"error": {"class": error.kind, "desc": str(error)}}
+            answer = refusal(error)
         if isinstance(message, dict) and "id" in message:
             answer["id"] = message["id"]
         return answer
@@ -90,15 +150,20 @@ def event(name: str, data: Message | None = None) -> Message:
     return message | ({"data": data} if data else {})
 
 
+def refusal(error: CommandError) -> Message:
+    """What a client is told of `error`."""
+    return {"error": {"class": error.kind, "desc": str(error)}}
+
+
 def render(message: Message) -> bytes:
     """`message` as it is sent: ASCII, a line."""
     return json.dumps(message).encode("ascii") + b"\r\n"
 
 
-def parse(line: bytes) -> Any:
-    """What a line says: JSON, in which strings may also have single quotes. Raises CommandError."""
+def parse(data: bytes) -> Any:
+    """What a message says: JSON, in which strings may also have single quotes. Raises CommandError."""
     try:
-        text = line.decode("utf-8")
+        text = data.decode("utf-8")
         if "'" in text:
             text = _double_quoted(text)
         return json.loads(text, parse_constant=_no_number)

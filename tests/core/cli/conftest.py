@@ -29,6 +29,14 @@ class Result:
 
 
 @pytest.fixture(autouse=True)
+def runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Control sockets are in a folder of the test's own."""
+    path = tmp_path_factory.mktemp("runtime")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
+    return path / "southbridge"
+
+
+@pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """The command line sets up logging for its process; here, that is the tests'."""
     loggers = [logging.getLogger(name) for name in LOGGERS]

@@ -35,7 +35,7 @@ def test_version(southbridge: Southbridge) -> None:
 def test_help_lists_the_verbs(southbridge: Southbridge, arguments: list[str]) -> None:
     result = southbridge(*arguments)
     assert (result.status, result.err) == (0, "")
-    for verb in ("run", "validate", "schema", "plugins", "devices", "doctor"):
+    for verb in ("run", "machines", "swap", "snapshot", "validate", "schema", "plugins", "devices", "doctor"):
         assert f"\n  {verb} " in result.out
 
 

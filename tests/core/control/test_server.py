@@ -1,0 +1,273 @@
+"""The control socket of a machine that runs: commands, events, several clients, and clients that mean no good."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import threading
+from typing import Any
+
+import pytest
+from qemu.qmp import QMPClient
+from southbridge import SouthbridgeError, hookimpl
+from southbridge.control import server as server_module
+from southbridge.control.client import find_machine, running
+from southbridge.control.folder import connect, live
+from southbridge.control.server import MOST_CLIENTS
+from southbridge.control.session import LONGEST_MESSAGE
+from southbridge.machine import Outcome, ShutdownReason
+
+from tests.core.control.conftest import PATIENCE_S, RunningPc, StartPc
+from tests.core.fake_cpu import FakeAccelerator
+from tests.core.fake_pc import spins
+
+
+def raw(running: RunningPc) -> socket.socket:
+    connection = connect(running.id, PATIENCE_S)
+    assert connection is not None
+    return connection
+
+
+def test_questions(start_pc: StartPc) -> None:
+    running = start_pc("my pc")
+    assert running.id == "my-pc"
+    with running.client() as client:
+        assert client.run("query-status") == {"running": True, "singlestep": False, "status": "running"}
+        assert client.run("query-name") == {"name": "my pc"}
+        assert client.run("query-accelerator") == {"name": "FakeAccelerator"}
+        names = {command["name"] for command in client.run("query-commands")}
+        assert {"qmp_capabilities", "query-commands", "stop", "swap-accelerator", "snapshot-save"} <= names
+
+
+def test_stop_and_cont(start_pc: StartPc) -> None:
+    running = start_pc()
+    events: list[str] = []
+    with running.client() as client:
+        client.on_event = lambda event: events.append(event["event"])
+        client.run("stop")
+        client.run("stop")
+        assert client.run("query-status") == {"running": False, "singlestep": False, "status": "paused"}
+        assert not running.pc.vcpu.inside
+        client.run("cont")
+        assert client.run("query-status")["running"]
+        client.run("query-name")
+    assert events == ["STOP", "RESUME"]
+
+
+def test_a_reset(start_pc: StartPc) -> None:
+    running = start_pc()
+    events: list[str] = []
+    with running.client() as client:
+        client.on_event = lambda event: events.append(event["event"])
+        client.run("system_reset")
+        while not events:
+            client.run("query-name")
+    assert events == ["RESET"]
+    assert running.pc.call.resets == 2
+
+
+def test_quit_is_answered_and_says_goodbye(start_pc: StartPc) -> None:
+    running = start_pc()
+    connection = raw(running)
+    connection.sendall(b'{"execute": "qmp_capabilities"}\n{"execute": "quit", "id": 1}\n')
+    lines = [json.loads(line) for line in connection.makefile("rb")]  # to the end: we are disconnected
+    assert lines[2] == {"return": {}, "id": 1}
+    assert [line["event"] for line in lines[3:]] == ["SHUTDOWN"]
+    assert lines[3]["data"] == {"guest": False, "reason": "host-qmp-quit"}
+    running.join()
+    assert running.outcome == Outcome(ShutdownReason.HOST_QUIT)
+    assert live() == []
+
+
+def test_the_accelerator_is_exchanged(start_pc: StartPc, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def named(machine: Any, name: str) -> FakeAccelerator:
+        made.append(name)
+        if name == "none":
+            raise SouthbridgeError("there is no accelerator 'none'")
+        accelerator = FakeAccelerator(spins)
+        accelerator.name = name
+        return accelerator
+
+    monkeypatch.setattr("southbridge.control.builtin.accelerator_named", named)
+    running = start_pc()
+    with running.client() as client:
+        client.run("swap-accelerator", name="other")
+        assert client.run("query-accelerator") == {"name": "other"}
+        with pytest.raises(SouthbridgeError, match=r"^machine 'pc': there is no accelerator 'none'$"):
+            client.run("swap-accelerator", name="none")
+        assert client.run("query-status")["running"]
+    assert made == ["other", "none"]
+
+
+class Extra:
+    """A plugin with commands of its own, one of them badly named."""
+
+    @hookimpl
+    def register_monitor_commands(self, machine: Any) -> dict[str, Any]:
+        def count(to: int) -> list[int]:
+            return list(range(to))
+
+        return {"x-count": count, "quit": count}
+
+
+def test_plugins_add_commands(start_pc: StartPc, caplog: pytest.LogCaptureFixture) -> None:
+    running = start_pc(prepare=lambda running: running.machine.hooks.register(Extra(), "extra"))
+    with running.client() as client:
+        assert client.run("x-count", to=3) == [0, 1, 2]
+    assert "left out: there are two monitor commands 'quit'" in caplog.text
+
+
+def test_the_reference_client_understands_us(start_pc: StartPc, runtime: Any) -> None:
+    """qemu.qmp is QEMU's own client."""
+    running = start_pc("reference")
+
+    async def talk() -> None:
+        client = QMPClient("test")
+        await client.connect(str(runtime / "reference.sock"))
+        assert await client.execute("query-name") == {"name": "reference"}
+        with client.listener("STOP") as stops:
+            await client.execute("stop")
+            assert (await stops.get())["event"] == "STOP"
+        status: Any = await client.execute("query-status")
+        assert status["status"] == "paused"
+        await client.execute("quit")
+        await client.disconnect()
+
+    asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
+    running.join()
+
+
+def test_many_clients_at_once(start_pc: StartPc) -> None:
+    running = start_pc()
+    clients = [running.client() for _ in range(20)]
+    assert [client.run("query-name") for client in clients] == [{"name": "pc"}] * 20
+    clients[0].run("stop")
+    assert clients[19].run("query-status")["status"] == "paused"
+    for client in clients:
+        client.__exit__()
+
+
+def test_clients_beyond_the_limit_are_turned_away(start_pc: StartPc) -> None:
+    running = start_pc()
+    clients = [running.client() for _ in range(MOST_CLIENTS)]
+    with pytest.raises(SouthbridgeError, match=r"machine 'pc' \(process \d+\) ended before it answered"):
+        running.client()
+    clients[0].__exit__()
+    clients[1].run("query-name")
+    for client in clients[1:]:
+        client.__exit__()
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_message_without_end_is_not_hoarded(start_pc: StartPc, end: bytes) -> None:
+    running = start_pc()
+    connection = raw(running)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(b'{"execute": "' + b"x" * (4 * LONGEST_MESSAGE) + end)
+    with contextlib.suppress(ConnectionResetError):
+        while connection.recv(65536):  # to the end: we are disconnected
+            pass
+    connection.close()
+    with running.client() as client:
+        assert client.run("query-status")["running"]
+
+
+def test_a_client_that_never_listens_waits_for_itself_alone(start_pc: StartPc) -> None:
+    """It asks and asks; its answers pile up to a limit, then nothing more of it is read."""
+    running = start_pc()
+    connection = raw(running)
+    connection.sendall(b'{"execute": "qmp_capabilities"}\n')
+    connection.setblocking(False)
+    question = b'{"execute": "query-commands"}\n' * 100
+    with running.client() as client:
+        blocked = 0
+        while blocked < 100:  # it takes nothing more, however often the others are served
+            try:
+                connection.send(question)
+                blocked = 0
+            except BlockingIOError:
+                blocked += 1
+                client.run("query-name")
+        assert client.run("query-status")["running"]
+    (_, writer), *_ = running.server._clients.values()
+    assert writer.transport.get_write_buffer_size() < 2 * server_module.OUTPUT_LIMIT
+    connection.close()
+
+
+def test_a_client_that_lets_events_pile_up_is_dropped(
+    start_pc: StartPc, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING)
+    running = start_pc()
+    deaf = raw(running)
+    deaf.sendall(b'{"execute": "qmp_capabilities"}\n')
+    deaf.recv(65536, socket.MSG_PEEK)
+    done = threading.Event()
+
+    def shout() -> None:
+        for _ in range(2000):
+            running.server.emit("X_NOISE", {"what": "y" * 1000})
+        done.set()
+
+    with running.client() as client:
+        while len(running.server._clients) < 2 or not all(s.ready for s, _ in running.server._clients.values()):
+            client.run("query-name")
+        client.run("query-name")
+    running.machine.post(shout)
+    assert done.wait(PATIENCE_S)
+    assert "a control client doesn't listen, and is dropped" in caplog.text
+    deaf.close()
+
+
+def test_the_machine_ends_while_clients_hang_on(start_pc: StartPc) -> None:
+    running = start_pc()
+    silent = [raw(running) for _ in range(5)]
+    with running.client() as client:
+        running.end()
+        with pytest.raises(SouthbridgeError, match="ended before it answered"):
+            client.run("query-name")
+    for connection in silent:
+        connection.close()
+
+
+def test_list_of_machines(start_pc: StartPc) -> None:
+    first, second = start_pc("pc"), start_pc("pc")
+    with second.client() as client:
+        client.run("stop")
+    found = running()
+    assert [(one["id"], one["name"], one["status"], one["error"]) for one in found] == [
+        ("pc", "pc", "running", None),
+        ("pc-2", "pc", "paused", None),
+    ]
+    assert first.id == "pc" and all(type(one["process"]) is int for one in found)
+
+
+def test_no_such_machine(start_pc: StartPc) -> None:
+    with pytest.raises(SouthbridgeError, match=r"^there is no running machine 'pc'; no machine is running$"):
+        find_machine("pc")
+    start_pc("server")
+    with pytest.raises(SouthbridgeError, match=r"^there is no running machine 'sever'; did you mean 'server'\?$"):
+        find_machine("sever")
+    with pytest.raises(SouthbridgeError, match=r"^there is no running machine 'xyz' \(running: server\)$"):
+        find_machine("xyz")
+
+
+def test_a_machine_that_doesnt_answer_is_named(start_pc: StartPc) -> None:
+    running = start_pc("stuck")
+    release = threading.Event()
+    entered = threading.Event()
+
+    def block() -> None:
+        entered.set()
+        release.wait(PATIENCE_S)
+
+    running.machine.post(block)
+    assert entered.wait(PATIENCE_S)
+    with pytest.raises(SouthbridgeError, match=r"^machine 'stuck' \(process \d+\) didn't answer within 0.05 s$"):
+        find_machine("stuck", 0.05)
+    release.set()
