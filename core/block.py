@@ -13,8 +13,8 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from .errors import SouthbridgeError
 from .properties import Configurable
@@ -52,6 +52,8 @@ class BlockBackend(Configurable, ABC):
     """In bytes, a multiple of `SECTOR`; valid from `open` on. An image of another length is padded with zeros."""
     writable: bool
     """Whether `write` may be called; valid from `open` on."""
+    queues: tuple[BlockQueue, ...] = ()
+    """Every queue to it."""
 
     @abstractmethod
     def open(self) -> None:
@@ -72,6 +74,20 @@ class BlockBackend(Configurable, ABC):
     @abstractmethod
     def close(self) -> None:
         """Gives everything back; may be called twice, and after an `open` that failed."""
+
+    def identity(self) -> dict[str, Any]:
+        """What tells the image from another one, and from itself once it has been changed: plain data, for snapshots.
+
+        What `changes` has isn't part of it. Raises BlockError.
+        """
+        return {"size": self.size}
+
+    def changes(self) -> Iterator[tuple[int, int]] | None:
+        """Offset and length of each piece of the disk that was written to an overlay, and isn't in the image.
+
+        Ascending, and with bounded lengths. None if what is written goes to the image itself.
+        """
+        return None
 
 
 class Executor(Protocol):
@@ -131,6 +147,7 @@ class BlockQueue:
 
     def __init__(self, backend: BlockBackend, executor: Executor, lock: threading.RLock) -> None:
         self.backend = backend
+        backend.queues = (*backend.queues, self)
         self._executor = executor
         self._lock = lock
         # On the machine lock itself, so that a thread that drains while it holds the lock gives it up meanwhile.

@@ -12,7 +12,8 @@ from .banks import BankRegion
 from .component import Component
 from .dma import Dma
 from .errors import RealizeError, SouthbridgeError
-from .memory.regions import Container, Io, Region
+from .memory.ram import RamBlock
+from .memory.regions import Container, Io, Ram, Region
 from .properties import Configurable
 from .units import format_size
 
@@ -128,6 +129,16 @@ class Device(Configurable, Component):
             found.extend(part for _, part in component.parts())
         return found
 
+    def ram_blocks(self) -> list[RamBlock]:
+        """The memory that is the device's: what it claimed, and what it holds as attributes, mapped or not."""
+        held = [region for _, region in self._claims]
+        for component in self.components():
+            for value in vars(component).values():
+                held.extend(value if isinstance(value, list | tuple) else [value])
+        blocks = [item.block if isinstance(item, Ram) else item for item in held]
+        mine = {id(block): block for block in blocks if isinstance(block, RamBlock) and block is not self.machine.ram}
+        return list(mine.values())
+
     # --- saved state ---------------------------------------------------------------------------------------------
 
     def save(self) -> dict[str, Any]:
@@ -136,11 +147,19 @@ class Device(Configurable, Component):
 
     def load(self, saved: dict[str, Any]) -> None:
         """Takes over what `save` gave. Raises SouthbridgeError, having changed nothing, if it isn't valid here."""
+        super().load(self._contents(saved))
+        self.loaded()
+
+    def check(self, saved: dict[str, Any]) -> None:
+        """Raises SouthbridgeError if `load` wouldn't take `saved`."""
+        self._check(self._contents(saved))
+
+    def _contents(self, saved: dict[str, Any]) -> dict[str, Any]:
+        """A saved state without its version, which must be ours."""
         contents = dict(saved) if isinstance(saved, dict) else {}
         version = contents.pop("version", None)
         if version != self.state_version:
             raise SouthbridgeError(
                 f"saved state of {self.id}: version {version!r}; {type(self).__name__} takes {self.state_version}"
             )
-        super().load(contents)
-        self.loaded()
+        return contents

@@ -80,6 +80,16 @@ class ImageFile:
         except OSError as error:
             raise self._error(error) from None
 
+    def facts(self) -> dict[str, int]:
+        """Size and time of the last change, in ns: what differs once somebody has written to it. Raises BlockError."""
+        try:
+            status = os.fstat(self._fd)
+        except OSError as error:
+            raise self._error(error) from None
+        if stat.S_ISBLK(status.st_mode):
+            return {"size": self.length}
+        return {"size": status.st_size, "changed": status.st_mtime_ns}
+
     def close(self) -> None:
         """Closes the file and gives up the locks; may be called twice."""
         if self._fd >= 0:

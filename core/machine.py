@@ -129,6 +129,7 @@ class Machine:
         self._loop_thread = 0
         self._initial_state: dict[str, Any] | None = None
         self._requests: deque[Callable[[], None]] = deque()
+        self._holding = False
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
         self._alarm: Alarm | None = None
@@ -202,14 +203,14 @@ class Machine:
         sys.setswitchinterval(SWITCH_INTERVAL)
         assert self.accelerator is not None
         try:
-            for backend in self.backends["chardevs"].values():
-                backend.start(self._loop, self.lock)
             for index in range(self.cpus):
                 self.vcpus.append(VcpuThread(self, self.accelerator.create_vcpu(index)))
             self._reset_now()
             if self._initial_state is not None:
                 with self.lock:
                     load_state(self, self._initial_state)
+            for backend in self.backends["chardevs"].values():
+                backend.start(self._loop, self.lock)
             for service in self.services:
                 await service.start()
             self._resume_now()
@@ -311,7 +312,7 @@ class Machine:
                 loop.call_soon_threadsafe(self._serve_requests)
 
     def _serve_requests(self) -> None:
-        while self._requests:
+        while self._requests and not self._holding:
             try:
                 self._requests.popleft()()
             except Exception as error:
@@ -364,6 +365,49 @@ class Machine:
             thread.request_pause()
         for thread in self.vcpus:
             thread.wait_parked()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, the machine is paused, and requests wait; then it goes on, unless it was paused before.
+
+        For work that takes the main loop's thread several turns. Raises SouthbridgeError if the machine isn't there to
+        be held.
+        """
+        if self.state not in (RunState.RUNNING, RunState.PAUSED):
+            raise SouthbridgeError(f"{self.name} doesn't run")
+        running = self.state is RunState.RUNNING
+        self._pause_now()
+        self.state = RunState.SAVE_VM
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+            if self.state is RunState.SAVE_VM:  # else it has ended
+                self.state = RunState.PAUSED
+                if running:
+                    self._resume_now()
+                self._serve_requests()
+
+    def settle(self) -> None:
+        """Serves the requests that wait while the machine is held: what the guest asked for just before.
+
+        Raises SouthbridgeError if the machine ends by it.
+        """
+        self._holding = False
+        self._serve_requests()
+        self._holding = True
+        if self._outcome is not None:
+            raise SouthbridgeError(f"{self.name} has ended")
+
+    def drain(self) -> None:
+        """Waits for what back ends have under way. The vCPUs stand still; not with the lock held.
+
+        Raises SouthbridgeError, naming the back end, if that takes too long.
+        """
+        for backend in self.backends["blockdevs"].values():
+            for queue in backend.queues:
+                queue.drain()
 
     def _pause_now(self) -> None:
         if self.state is RunState.RUNNING:

@@ -35,6 +35,15 @@ class _ClusterSet:
         page[cluster >> 3 & (1 << _PAGE_BITS - 3) - 1] |= 1 << (cluster & 7)
 
 
+    def __iter__(self) -> Iterator[int]:
+        """The members, ascending."""
+        for page in sorted(self._pages):
+            for index, byte in enumerate(self._pages[page]):
+                if byte:
+                    first = (page << _PAGE_BITS) + (index << 3)
+                    yield from (first + bit for bit in range(8) if byte >> bit & 1)
+
+
 class Overlay:
     """A writable disk of `size` bytes over what `read_base(offset, length)` returns."""
 
@@ -69,6 +78,12 @@ class Overlay:
         self._write_file(offset, data)
         for cluster in range(offset // CLUSTER, -(-end // CLUSTER)):
             self._written.add(cluster)
+
+    def changes(self) -> Iterator[tuple[int, int]]:
+        """Offset and length of each cluster that was written, ascending."""
+        for cluster in self._written:
+            start = cluster * CLUSTER
+            yield start, min(CLUSTER, self._size - start)
 
     def close(self) -> None:
         """Drops what was written; may be called twice."""

@@ -36,10 +36,14 @@ def load_tree(machine: str, settings: Iterable[str] = ()) -> tuple[Path, Table]:
         if found is None:
             raise SouthbridgeError(_unknown(machine))
         path = found
-    tree = _extended(path)
+    return path, with_settings(_extended(path), settings)
+
+
+def with_settings(tree: Table, settings: Iterable[str]) -> Table:
+    """`tree` with each of `settings` ("key=value") laid over it. Raises DescriptionError."""
     for setting in settings:
         tree = _set(tree, setting)
-    return path, tree
+    return tree
 
 
 def _is_path(name: str) -> bool:

@@ -94,7 +94,11 @@ def load(machine: str = "pc", settings: Iterable[str] = ()) -> Description:
 
     Raises SouthbridgeError: a DescriptionError, with the place, for what is wrong in it.
     """
-    path, tree = load_tree(machine, settings)
+    return described(*load_tree(machine, settings))
+
+
+def described(path: Path, tree: Table) -> Description:
+    """What `tree` says; `path` is the file that it is from. Raises DescriptionError."""
     for key in tree.entries:
         if key not in KEYS:
             hint = nearest(key, KEYS) or f" (there are: {', '.join(KEYS)})"

@@ -25,12 +25,12 @@ class RawLayer:
     """A raw file at the bottom of a chain."""
 
     def __init__(self, file: ImageFile) -> None:
-        self._file = file
+        self.file = file
         self.size = file.length
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes within `size`; zeros where the file has become shorter. Raises BlockError."""
-        return self._file.read(offset, length).ljust(length, b"\0")
+        return self.file.read(offset, length).ljust(length, b"\0")
 
 
 def open_chain(path: str, files: ExitStack) -> Qcow2Layer:
@@ -57,6 +57,16 @@ def open_chain(path: str, files: ExitStack) -> Qcow2Layer:
             break
         layer = backing
     return top
+
+
+def chain_files(top: Qcow2Layer) -> list[ImageFile]:
+    """The files that the disk is read from, `top`'s first."""
+    files: list[ImageFile] = []
+    layer: Layer | None = top
+    while isinstance(layer, Qcow2Layer):
+        files.append(layer.file)
+        layer = layer.backing
+    return [*files, layer.file] if isinstance(layer, RawLayer) else files
 
 
 def _open_file(path: str, files: ExitStack) -> ImageFile:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 from southbridge.block import SECTOR, BlockBackend, BlockError
 from southbridge.errors import SouthbridgeError
 from southbridge.overlay import Overlay
 from southbridge.properties import FilePath, Property
 
-from .chain import open_chain
+from .chain import chain_files, open_chain
 from .layer import Qcow2Layer
 
 
@@ -57,6 +59,16 @@ class Qcow2Image(BlockBackend):
 
     def flush(self) -> None:
         """Does nothing: what an overlay holds ends with the process."""
+
+    def identity(self) -> dict[str, Any]:
+        """The size and time of change of each file in the chain, from the top."""
+        if self._layer is None:
+            raise BlockError(errno.ENODEV, f"{self.name}: closed")
+        return {"files": [file.facts() for file in chain_files(self._layer)]}
+
+    def changes(self) -> Iterator[tuple[int, int]] | None:
+        """What the overlay has, if there is one."""
+        return None if self._overlay is None else self._overlay.changes()
 
     def close(self) -> None:
         """Closes all files and drops the overlay."""

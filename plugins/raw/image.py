@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from typing import Any
 
 from southbridge.block import SECTOR, BlockBackend, BlockError
 from southbridge.errors import SouthbridgeError
@@ -59,6 +61,14 @@ class RawImage(BlockBackend):
         """Puts the file on its medium; an overlay has nothing that should outlive the process."""
         if self._overlay is None and self.writable:
             self._opened().flush()
+
+    def identity(self) -> dict[str, Any]:
+        """The file's size and time of change."""
+        return {"files": [self._opened().facts()]}
+
+    def changes(self) -> Iterator[tuple[int, int]] | None:
+        """What the overlay has, if there is one."""
+        return None if self._overlay is None else self._overlay.changes()
 
     def close(self) -> None:
         """Closes the file and drops the overlay."""
