@@ -147,14 +147,14 @@ class Device(Configurable, Component):
 
     def load(self, saved: dict[str, Any]) -> None:
         """Takes over what `save` gave. Raises SouthbridgeError, having changed nothing, if it isn't valid here."""
-        super().load(self._contents(saved))
+        super().load(self._unversioned(saved))
         self.loaded()
 
-    def check(self, saved: dict[str, Any]) -> None:
+    def check_saved(self, saved: dict[str, Any]) -> None:
         """Raises SouthbridgeError if `load` wouldn't take `saved`."""
-        self._check(self._contents(saved))
+        self._check(self._unversioned(saved))
 
-    def _contents(self, saved: dict[str, Any]) -> dict[str, Any]:
+    def _unversioned(self, saved: dict[str, Any]) -> dict[str, Any]:
         """A saved state without its version, which must be ours."""
         contents = dict(saved) if isinstance(saved, dict) else {}
         version = contents.pop("version", None)

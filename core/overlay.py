@@ -34,7 +34,6 @@ class _ClusterSet:
         page = self._pages.setdefault(cluster >> _PAGE_BITS, bytearray(1 << _PAGE_BITS - 3))
         page[cluster >> 3 & (1 << _PAGE_BITS - 3) - 1] |= 1 << (cluster & 7)
 
-
     def __iter__(self) -> Iterator[int]:
         """The members, ascending."""
         for page in sorted(self._pages):

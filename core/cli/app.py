@@ -23,12 +23,14 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Changes the description: devices.com1.irq=3. May be repeated."),
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Ends the machine when a device's code fails.")]
+NoReboot = Annotated[bool, typer.Option("--no-reboot", help="Ends the machine when the guest resets it.")]
+Logs = Annotated[str, typer.Option("--log", metavar="WHAT,...", help="What to log: guest_errors, info, debug.")]
 MachineId = Annotated[str, typer.Argument(help="A running machine, as `southbridge machines` lists it.")]
+Snapshot = Annotated[str, typer.Argument(help="A file that `southbridge snapshot save` wrote.")]
 Id = Annotated[
     str | None,
-    typer.Option(
-        "--id", metavar="ID", help="What other verbs call the machine; by default its name, perhaps numbered."
-    ),
+    typer.Option("--id", metavar="ID", help="What other verbs call the machine; by default its name, perhaps numbered."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -54,11 +56,9 @@ def begin(
 def run(
     machine: Machine = "pc",
     settings: Settings = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Ends the machine when a device's code fails.")] = False,
-    no_reboot: Annotated[bool, typer.Option("--no-reboot", help="Ends the machine when the guest resets it.")] = False,
-    logs: Annotated[
-        str, typer.Option("--log", metavar="WHAT,...", help="What to log: guest_errors, info, debug.")
-    ] = "",
+    strict: Strict = False,
+    no_reboot: NoReboot = False,
+    logs: Logs = "",
     id: Id = None,
 ) -> int:
     """Runs a machine. Its first serial port is the terminal; Ctrl-A X leaves."""
@@ -94,6 +94,38 @@ def save(machine_id: MachineId, file: Annotated[str, typer.Argument(help="Replac
     from .snapshot import save_snapshot
 
     save_snapshot(machine_id, file)
+
+
+@snapshots.command()
+def restore(
+    file: Snapshot,
+    accelerator: Annotated[
+        str | None, typer.Option("--accelerator", metavar="NAME", help="What runs it; by default as described.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Changes a back end: blockdevs.disk0.path=copy.img. May be repeated."
+        ),
+    ] = None,
+    strict: Strict = False,
+    no_reboot: NoReboot = False,
+    logs: Logs = "",
+    id: Id = None,
+) -> int:
+    """Runs a saved machine from where it stood, once all of the file was verified."""
+    from .snapshot import restore_snapshot
+
+    start_logging(logs)
+    return restore_snapshot(file, settings or [], accelerator=accelerator, strict=strict, reboot=not no_reboot, id=id)
+
+
+@snapshots.command()
+def info(file: Snapshot, json: Json = False) -> None:
+    """Verifies a snapshot, and says what is in it."""
+    from .snapshot import show_snapshot
+
+    show_snapshot(file, json)
 
 
 @app.command()

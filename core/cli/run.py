@@ -30,9 +30,14 @@ log = logging.getLogger(__name__)
 
 def run_machine(name: str, settings: Sequence[str], *, strict: bool, reboot: bool, id: str | None = None) -> int:
     """Runs it until it ends; gives the exit status. Raises SouthbridgeError for what is wrong before it runs."""
+    check_wanted_id(id)
+    return run_built(build(load(name, settings), strict=strict), reboot=reboot, id=id)
+
+
+def check_wanted_id(id: str | None) -> None:
+    """Raises SouthbridgeError if no machine can be called that; before anything is opened for it."""
     if id is not None:
         check_id(id)
-    return run_built(build(load(name, settings), strict=strict), reboot=reboot, id=id)
 
 
 def run_built(machine: Machine, *, reboot: bool, id: str | None) -> int:

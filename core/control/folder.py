@@ -2,9 +2,9 @@
 
 The folder is `$XDG_RUNTIME_DIR/southbridge`, or else one in the folder for temporary files, named for the user. A
 machine holds a lock on `ID.lock` (flock(2)), which ends with its process however that ends; whoever has the lock of an
-ID owns `ID.sock` and may remove one that a dead machine left behind. All names are looked up relative to the folder that was
-checked (openat(2) and, for sockets, /proc/self/fd), so that nobody can exchange it in between, and a long path is no
-problem for the 108 bytes that a socket's address has.
+ID owns `ID.sock` and may remove one that a dead machine left behind. All names are looked up relative to the folder
+that was checked (openat(2) and, for sockets, /proc/self/fd), so that nobody can exchange it in between, and a long path
+is no problem for the 108 bytes that a socket's address has.
 """
 
 from __future__ import annotations

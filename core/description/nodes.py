@@ -20,9 +20,9 @@ class OptionLocation(Location):
 
 @dataclass(frozen=True)
 class Scalar:
-    """Nothing, a truth value, a whole number or a text."""
+    """Nothing, a truth value, a number (a whole one, in YAML) or a text."""
 
-    value: bool | int | str | None
+    value: bool | int | float | str | None
     location: Location
     weight: int = 1
 
@@ -59,6 +59,20 @@ class Table:
 
 
 Node = Scalar | Sequence | Table
+
+
+def from_plain(value: Any, location: Location) -> Node:
+    """What `plain` gave, as a tree all of which was written at `location`. Raises ValueError for what it can't give."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("a description's keys are strings")
+        entries = {key: from_plain(item, location) for key, item in value.items()}
+        return Table(entries, dict.fromkeys(entries, location), location)
+    if isinstance(value, list | tuple):
+        return Sequence(tuple(from_plain(item, location) for item in value), location)
+    if value is None or isinstance(value, bool | int | float | str):
+        return Scalar(value, location)
+    raise ValueError(f"a description has no {type(value).__name__}")
 
 
 def what_is(node: Node) -> str:

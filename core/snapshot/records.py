@@ -145,7 +145,7 @@ class Reader:
             kind, index, offset, length, size = _RECORD.unpack(head)
             if kind not in ORDER or length > LIMITS[kind] or size > _most_stored(kind, length):
                 raise self._altered()
-            if number < 2 and (kind != ORDER[number] or index or offset) or number >= 2 and kind in ORDER[:2]:
+            if (number < 2 and (kind != ORDER[number] or index or offset)) or (number >= 2 and kind in ORDER[:2]):
                 raise self._altered()
             if kind == END:
                 self._check_end(head, before.digest())

@@ -1,1 +1,227 @@
-"""."""
+"""Restoring: a file is verified, a machine built from the description in it, and given what the saved one remembered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..block import BlockBackend, BlockError
+from ..builder import BACKENDS, build
+from ..description.loader import with_settings
+from ..description.model import Description, described
+from ..description.nodes import OptionLocation, Table, from_plain
+from ..discovery import nearest
+from ..errors import SouthbridgeError
+from ..machine import Machine
+from ..memory.ram import RamBlock
+from ..x86 import X86State
+from .contents import Header, check_plugin, memory_blocks
+from .plain import from_json
+from .records import CHUNK, DISK, MEMORY, NotASnapshot, Reader, Record
+
+
+class _State(BaseModel):
+    """The outer form of a machine's state; devices and CPUs check their own."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    clock: int = Field(ge=0, lt=1 << 63)
+    cpus: list[dict[str, Any]]
+    devices: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a verified snapshot says of itself. `size` is the file's, in bytes."""
+
+    path: str
+    size: int
+    header: Header
+
+
+def read_info(path: str | os.PathLike[str]) -> Info:
+    """Verifies all of the snapshot at `path`. Raises NotASnapshot."""
+    with Reader(path) as reader:
+        reader.verify()
+        return Info(reader.path, reader.size, _header(reader, next(reader.records())))
+
+
+def restore(
+    path: str | os.PathLike[str],
+    *,
+    accelerator: str | None = None,
+    settings: Sequence[str] = (),
+    strict: bool = False,
+) -> Machine:
+    """A machine that goes on where the one in the snapshot at `path` stood, once it is run.
+
+    `accelerator` runs it, by default what the description says; `settings` change its back ends. Raises
+    SouthbridgeError for a file that is no whole snapshot, or one that can't be restored here; nothing is left then.
+    """
+    with Reader(path) as reader:
+        reader.verify()
+        records = reader.records()
+        header = _header(reader, next(records))
+        for plugin in header.plugins:
+            with _of(reader):
+                check_plugin(plugin)
+        description = _description(reader, header, accelerator, settings)
+        machine = build(description, strict=strict)
+        try:
+            with _of(reader):
+                _Restorer(reader, header, machine).load(records)
+        except BaseException:
+            machine.close()
+            raise
+        return machine
+
+
+def _header(reader: Reader, record: Record) -> Header:
+    try:
+        return Header.model_validate_json(record.data)
+    except (ValidationError, RecursionError):
+        raise reader.error("damaged: its header isn't a snapshot's") from None
+
+
+def _description(reader: Reader, header: Header, accelerator: str | None, settings: Sequence[str]) -> Description:
+    """The description of the machine to build. Raises SouthbridgeError."""
+    for setting in settings:
+        key = setting.partition("=")[0]
+        if key.partition(".")[0] not in BACKENDS:
+            hint = nearest(key.partition(".")[0], BACKENDS)
+            raise SouthbridgeError(
+                f"--set {key}: only back ends can be changed ({', '.join(BACKENDS)}); the rest is the guest's{hint}"
+            )
+    place = OptionLocation(reader.path, 1, 1)
+    try:
+        tree = from_plain(header.description, place)
+    except (ValueError, RecursionError):
+        raise reader.error("damaged: its description isn't a machine's") from None
+    assert isinstance(tree, Table)
+    if accelerator is not None:
+        choice = from_plain(accelerator, OptionLocation("--accelerator", 1, 1))
+        kept = {key: node for key, node in tree.entries.items() if key != "on_internal_error"}
+        tree = Table({**kept, "accelerator": choice}, {**tree.keys, "accelerator": place}, place)
+    return described(Path(reader.path), with_settings(tree, settings))
+
+
+class _Restorer:
+    """Gives `machine`, which was just built, what the snapshot has."""
+
+    def __init__(self, reader: Reader, header: Header, machine: Machine) -> None:
+        self._reader = reader
+        self._header = header
+        self._machine = machine
+
+    def load(self, records: Iterator[Record]) -> None:
+        """Takes the records behind the header. Raises SouthbridgeError."""
+        self._check_cpus()
+        blocks = self._blocks()
+        disks = self._disks()
+        state = self._state(next(records))
+        filled = [0] * len(blocks)
+        for record in records:
+            if record.kind == MEMORY:
+                if record.index >= len(blocks) or record.offset + len(record.data) > blocks[record.index].size:
+                    raise self._reader.error("damaged: memory outside the machine's")
+                block = blocks[record.index]
+                _clear(block, filled[record.index], record.offset)
+                filled[record.index] = record.offset + len(record.data)
+                block.view[record.offset : filled[record.index]] = record.data
+            elif record.kind == DISK:
+                self._write_disk(disks, record)
+        for block, end in zip(blocks, filled, strict=True):
+            _clear(block, end, block.size)
+            block.mark_dirty(0, block.size)
+        self._machine.load_state(state)
+
+    def _check_cpus(self) -> None:
+        machine, wanted = self._machine, self._header.cpu
+        missing = sorted(set(wanted.features) - machine.cpu.features)
+        if missing:
+            accelerator = machine.accelerator.name if machine.accelerator else ""
+            raise SouthbridgeError(f"its CPU has features that {accelerator} lacks here: {', '.join(missing)}")
+        if wanted.count != machine.cpus:
+            raise SouthbridgeError(f"it has {wanted.count} CPUs, but describes {machine.cpus}")
+
+    def _blocks(self) -> list[RamBlock]:
+        """The machine's blocks of memory, in the header's order."""
+        blocks = memory_blocks(self._machine)
+        wanted = {facts.name: facts.size for facts in self._header.memory}
+        there = {name: block.size for name, block in blocks.items()}
+        if wanted != there or len(wanted) != len(self._header.memory):
+            different = ", ".join(sorted(name for name, _ in wanted.items() ^ there.items()))
+            raise SouthbridgeError(f"the machine has other memory now than when it was saved: {different}")
+        return [blocks[facts.name] for facts in self._header.memory]
+
+    def _disks(self) -> list[tuple[str, BlockBackend]]:
+        """The machine's block back ends, in the header's order; their images are as they were."""
+        disks: dict[str, BlockBackend] = self._machine.backends["blockdevs"]
+        found = []
+        for facts in self._header.disks:
+            disk = disks.get(facts.id)
+            if disk is None:
+                raise SouthbridgeError(f"the machine has no blockdevs.{facts.id} any more")
+            try:
+                same = disk.identity() == facts.identity and disk.size == facts.size
+            except BlockError as error:
+                raise SouthbridgeError(f"{facts.id}: {error}") from None
+            if not same:
+                raise SouthbridgeError(f"{facts.id}: {disk.name} was changed since, or isn't the image that it was")
+            if facts.overlay and disk.changes() is None:
+                raise SouthbridgeError(
+                    f"{facts.id}: what the guest wrote is in the snapshot, which needs overlay: true"
+                )
+            found.append((facts.id, disk))
+        return found
+
+    def _state(self, record: Record) -> dict[str, Any]:
+        """The machine's state, which its devices and CPUs will take."""
+        try:
+            state = _State.model_validate(from_json(record.data))
+            for cpu in state.cpus:
+                X86State.from_dict(cpu)
+        except ValueError:  # pydantic's errors among them
+            raise self._reader.error("damaged: the state in it isn't a machine's") from None
+        devices = self._machine.devices
+        if len(state.cpus) != self._machine.cpus or state.devices.keys() != devices.keys():
+            raise self._reader.error("damaged: the state in it is another machine's")
+        for id, device in devices.items():
+            device.check(state.devices[id])
+        return {"clock": state.clock, "cpus": state.cpus, "devices": state.devices}
+
+    def _write_disk(self, disks: list[tuple[str, BlockBackend]], record: Record) -> None:
+        if record.index >= len(disks) or not self._header.disks[record.index].overlay:
+            raise self._reader.error("damaged: a disk outside the machine's")
+        id, disk = disks[record.index]
+        if record.offset + len(record.data) > disk.size:
+            raise self._reader.error("damaged: it has more of a disk than there is")
+        try:
+            disk.write(record.offset, record.data)
+        except BlockError as error:
+            raise SouthbridgeError(f"{id}: what the guest wrote can't be put back: {error}") from None
+
+
+def _clear(block: RamBlock, start: int, end: int) -> None:
+    """Makes the bytes from `start` to `end` zero, touching only those pages that aren't."""
+    for offset in range(start, end, CHUNK):
+        piece = block.view[offset : min(offset + CHUNK, end)]
+        if np.frombuffer(piece, np.uint8).any():
+            piece[:] = bytes(len(piece))
+
+
+@contextmanager
+def _of(reader: Reader) -> Iterator[None]:
+    """Says of which file it is what goes wrong inside."""
+    try:
+        yield
+    except NotASnapshot:
+        raise
+    except SouthbridgeError as error:
+        raise SouthbridgeError(f"{reader.path}: can't be restored: {error}") from error
