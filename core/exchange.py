@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from .accelerator import Accelerator, AcceleratorFailure, Vcpu
 from .errors import SouthbridgeError
 from .x86 import X86State
@@ -86,13 +88,43 @@ def save_state(machine: Machine) -> dict[str, Any]:
         machine.offload.begin()
 
 
-def load_state(machine: Machine, saved: dict[str, Any]) -> None:
-    """Takes over what `save_state` gave. Raises SouthbridgeError; the machine isn't of use then."""
-    states = _cpu_states(saved["cpus"], len(machine.vcpus))
+class _State(BaseModel):
+    """The outer form of what `save_state` gives."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    clock: int = Field(ge=0, lt=1 << 63)
+    cpus: list[dict[str, Any]]
+    msrs: list[Any]
+    devices: dict[str, Any]
+
+
+def check_state(machine: Machine, saved: dict[str, Any]) -> None:
+    """Raises SouthbridgeError, the machine being as it was, for what isn't the state of such a machine.
+
+    What an accelerator can't represent shows only when it is loaded.
+    """
+    try:
+        _State.model_validate(saved)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SouthbridgeError(f"the saved state: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    _cpu_states(saved["cpus"], machine.cpus)
     devices = saved["devices"]
     if devices.keys() != machine.devices.keys():
         different = ", ".join(sorted(devices.keys() ^ machine.devices.keys()))
         raise SouthbridgeError(f"the saved state is of a machine with other devices: {different}")
+    for id, device in machine.devices.items():
+        device.check_saved(devices[id])
+    before = machine.msrs.save()
+    machine.msrs.load(saved["msrs"])
+    machine.msrs.load(before)
+
+
+def load_state(machine: Machine, saved: dict[str, Any]) -> None:
+    """Takes over what `save_state` gave. Raises SouthbridgeError; unless `check_state` did, the machine is lost then."""
+    check_state(machine, saved)
+    states = _cpu_states(saved["cpus"], len(machine.vcpus))
+    devices = saved["devices"]
     machine.offload.end()
     machine.clock.set(saved["clock"])
     machine.msrs.load(saved["msrs"])

@@ -30,7 +30,7 @@ MachineId = Annotated[str, typer.Argument(help="A running machine, as `southbrid
 Snapshot = Annotated[str, typer.Argument(help="A file that `southbridge snapshot save` wrote.")]
 Id = Annotated[
     str | None,
-    typer.Option("--id", metavar="ID", help="What other verbs call the machine; by default its name, perhaps numbered."),
+    typer.Option("--id", metavar="ID", help="What other verbs call it; by default its name, perhaps numbered."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..builder import accelerator_named
 from ..errors import SouthbridgeError
 from ..exchange import name_of
-from ..machine import ResetReason, RunState, ShutdownReason
+from ..life import ResetReason, RunState, ShutdownReason
 from ..snapshot import save_running
 from .commands import Commands
 

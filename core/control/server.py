@@ -19,7 +19,8 @@ from .commands import CommandError
 from .session import Message, Session, Splitter, event, refusal, render
 
 if TYPE_CHECKING:
-    from ..machine import Machine, ShutdownReason
+    from ..life import ShutdownReason
+    from ..machine import Machine
 
 PIECE = 16 * KiB
 """How much is read at once, in bytes."""

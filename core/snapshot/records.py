@@ -38,10 +38,10 @@ DIGEST_SIZE = 32
 
 
 class Record(NamedTuple):
-    """One record: of block or disk number `index`, `data` at `offset`."""
+    """One record: of block or disk `number`, `data` at `offset`."""
 
     kind: bytes
-    index: int
+    number: int
     offset: int
     data: bytes
 

@@ -1,4 +1,4 @@
-"""Restoring: a file is verified, a machine built from the description in it, and given what the saved one remembered."""
+"""Restoring: a file is verified, a machine built from its description, and given what the saved one remembered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ..block import BlockBackend, BlockError
 from ..builder import BACKENDS, build
@@ -19,21 +19,12 @@ from ..description.model import Description, described
 from ..description.nodes import OptionLocation, Table, from_plain
 from ..discovery import nearest
 from ..errors import SouthbridgeError
+from ..exchange import check_state
 from ..machine import Machine
 from ..memory.ram import RamBlock
-from ..x86 import X86State
 from .contents import Header, check_plugin, memory_blocks
 from .plain import from_json
 from .records import CHUNK, DISK, MEMORY, NotASnapshot, Reader, Record
-
-
-class _State(BaseModel):
-    """The outer form of a machine's state; devices and CPUs check their own."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    clock: int = Field(ge=0, lt=1 << 63)
-    cpus: list[dict[str, Any]]
-    devices: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -128,12 +119,12 @@ class _Restorer:
         filled = [0] * len(blocks)
         for record in records:
             if record.kind == MEMORY:
-                if record.index >= len(blocks) or record.offset + len(record.data) > blocks[record.index].size:
+                if record.number >= len(blocks) or record.offset + len(record.data) > blocks[record.number].size:
                     raise self._reader.error("damaged: memory outside the machine's")
-                block = blocks[record.index]
-                _clear(block, filled[record.index], record.offset)
-                filled[record.index] = record.offset + len(record.data)
-                block.view[record.offset : filled[record.index]] = record.data
+                block = blocks[record.number]
+                _clear(block, filled[record.number], record.offset)
+                filled[record.number] = record.offset + len(record.data)
+                block.view[record.offset : filled[record.number]] = record.data
             elif record.kind == DISK:
                 self._write_disk(disks, record)
         for block, end in zip(blocks, filled, strict=True):
@@ -175,31 +166,24 @@ class _Restorer:
             if not same:
                 raise SouthbridgeError(f"{facts.id}: {disk.name} was changed since, or isn't the image that it was")
             if facts.overlay and disk.changes() is None:
-                raise SouthbridgeError(
-                    f"{facts.id}: what the guest wrote is in the snapshot, which needs overlay: true"
-                )
+                raise SouthbridgeError(f"{facts.id}: the snapshot has what the guest wrote, which needs overlay: true")
             found.append((facts.id, disk))
         return found
 
     def _state(self, record: Record) -> dict[str, Any]:
         """The machine's state, which its devices and CPUs will take."""
         try:
-            state = _State.model_validate(from_json(record.data))
-            for cpu in state.cpus:
-                X86State.from_dict(cpu)
-        except ValueError:  # pydantic's errors among them
-            raise self._reader.error("damaged: the state in it isn't a machine's") from None
-        devices = self._machine.devices
-        if len(state.cpus) != self._machine.cpus or state.devices.keys() != devices.keys():
-            raise self._reader.error("damaged: the state in it is another machine's")
-        for id, device in devices.items():
-            device.check(state.devices[id])
-        return {"clock": state.clock, "cpus": state.cpus, "devices": state.devices}
+            state = from_json(record.data)
+        except ValueError:
+            raise self._reader.error("damaged: the state in it is no JSON") from None
+        check_state(self._machine, state)
+        assert isinstance(state, dict)
+        return state
 
     def _write_disk(self, disks: list[tuple[str, BlockBackend]], record: Record) -> None:
-        if record.index >= len(disks) or not self._header.disks[record.index].overlay:
+        if record.number >= len(disks) or not self._header.disks[record.number].overlay:
             raise self._reader.error("damaged: a disk outside the machine's")
-        id, disk = disks[record.index]
+        id, disk = disks[record.number]
         if record.offset + len(record.data) > disk.size:
             raise self._reader.error("damaged: it has more of a disk than there is")
         try:

@@ -13,7 +13,8 @@ from .. import __version__
 from ..block import BlockBackend, BlockError
 from ..errors import SouthbridgeError
 from ..exchange import name_of
-from ..machine import Machine, RunState
+from ..life import RunState
+from ..machine import Machine
 from ..memory.dirty import DirtyPages
 from ..memory.ram import RamBlock
 from .atomic import AtomicFile
