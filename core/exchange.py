@@ -121,7 +121,7 @@ def check_state(machine: Machine, saved: dict[str, Any]) -> None:
 
 
 def load_state(machine: Machine, saved: dict[str, Any]) -> None:
-    """Takes over what `save_state` gave. Raises SouthbridgeError; unless `check_state` did, the machine is lost then."""
+    """Takes over what `save_state` gave. Raises SouthbridgeError; unless `check_state` did, the machine is lost."""
     check_state(machine, saved)
     states = _cpu_states(saved["cpus"], len(machine.vcpus))
     devices = saved["devices"]

@@ -1,0 +1,145 @@
+"""Snapshots of a real guest, taken at random moments and restored in new processes: the guest doesn't notice.
+
+The CPU guest's checks run until the end, which it reports on its serial port; what both processes print, put together, is
+what one prints that is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+from southbridge.accelerator import Accelerator
+from southbridge.builder import availability
+from southbridge.control.client import find_machine
+from southbridge.discovery import load, names
+
+from tests.guests import expect
+from tests.guests.conversation import plain
+from tests.guests.southbridge import PROGRAM, describe, run_southbridge
+
+LONG_ENOUGH_S = 120.0
+SEEDS = range(6)
+ACCELERATORS = ("unicorn", "kvm")
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+def need(accelerator: str) -> None:
+    """Skips the test if the guest can't run on `accelerator` here."""
+    if accelerator == "unicorn":
+        return
+    if accelerator not in names("accelerators"):
+        pytest.skip("there is no accelerator for /dev/kvm")
+    cls = load("accelerators", accelerator)
+    assert issubclass(cls, Accelerator)
+    found = availability(cls)
+    if not found.usable or not found.preferred:
+        pytest.skip(f"/dev/kvm: {found.reason}")
+
+
+@contextlib.contextmanager
+def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`southbridge` with these arguments, killed at the end if it lives."""
+    with subprocess.Popen(
+        [PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_at_least(stream: IO[bytes] | None, length: int) -> bytes:
+    """What is there once `length` bytes are."""
+    assert stream is not None
+    data = b""
+    while len(data) < length:
+        piece = os.read(stream.fileno(), 65536)
+        assert piece, f"the machine ended after {len(data)} bytes"
+        data += piece
+    return data
+
+
+def rest_of(process: subprocess.Popen[bytes]) -> bytes:
+    out, _ = process.communicate(timeout=LONG_ENOUGH_S)
+    return out
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cpu_guest: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What the guest prints if it is left alone."""
+    result = run_southbridge(
+        describe(tmp_path_factory.mktemp("undisturbed"), image=cpu_guest), timeout_s=LONG_ENOUGH_S
+    )
+    assert result.status == expect.CPU_EXIT_STATUS
+    return result.output
+
+
+def restored(snapshot: Path, accelerator: str) -> bytes:
+    with started("snapshot", "restore", snapshot, "--accelerator", accelerator) as process:
+        out, err = process.communicate(timeout=LONG_ENOUGH_S)
+        assert process.returncode == expect.CPU_EXIT_STATUS, (out[-500:], err)
+    return out
+
+
+@pytest.mark.parametrize("target", ACCELERATORS)
+@pytest.mark.parametrize("source", ACCELERATORS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_guest_goes_on(
+    source: str, target: str, seed: int, cpu_guest: Path, tmp_path: Path, undisturbed: bytes
+) -> None:
+    need(source)
+    need(target)
+    moment = random.Random(f"{seed} {source} {target}").randrange(len(undisturbed))
+    print(f"seed {seed}: after {moment} bytes")
+    snapshot = tmp_path / "snapshot"
+    description = describe(tmp_path, image=cpu_guest)
+    with started("run", description, "--set", f"accelerator={source}", "--id", "guest") as process:
+        before = read_at_least(process.stdout, moment)
+        with find_machine("guest") as machine:
+            machine.run("stop")
+            machine.run("snapshot-save", path=str(snapshot))
+            assert machine.run("query-status")["status"] == "paused"
+            machine.run("quit")
+        before += rest_of(process)
+    assert before + restored(snapshot, target) == undisturbed
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+def test_a_guest_that_is_saved_while_it_runs_goes_on_twice(
+    accelerator: str, cpu_guest: Path, tmp_path: Path, undisturbed: bytes, southbridge_verb: Callable[..., None]
+) -> None:
+    need(accelerator)
+    moment = random.Random(f"running {accelerator}").randrange(len(undisturbed) // 2)
+    snapshot = tmp_path / "snapshot"
+    description = describe(tmp_path, image=cpu_guest)
+    with started("run", description, "--set", f"accelerator={accelerator}", "--id", "guest") as process:
+        whole = read_at_least(process.stdout, moment)
+        southbridge_verb("snapshot", "save", "guest", snapshot)
+        whole += rest_of(process)
+        assert process.returncode == expect.CPU_EXIT_STATUS
+    assert whole == undisturbed
+    again = restored(snapshot, accelerator)
+    assert undisturbed.endswith(again)
+    assert again != undisturbed
+    assert plain(again).endswith(expect.CPU_DONE)
+
+
+@pytest.fixture
+def southbridge_verb() -> Callable[..., None]:
+    def call(*arguments: str | Path) -> None:
+        done = subprocess.run([PROGRAM, *arguments], capture_output=True, timeout=LONG_ENOUGH_S)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+    return call
