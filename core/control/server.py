@@ -65,7 +65,7 @@ class ControlServer:
             task.cancel()
             writer.close()
         if clients:
-            waits = [asyncio.ensure_future(writer.wait_closed()) for _, (_, writer) in clients]
+            waits = [asyncio.ensure_future(_closed(writer)) for _, (_, writer) in clients]
             await asyncio.wait([*waits, *(task for task, _ in clients)], timeout=FAREWELL_SECONDS)
         for _, (_, writer) in clients:
             writer.transport.abort()
@@ -133,3 +133,8 @@ class ControlServer:
             except CommandError as error:
                 writer.write(render(refusal(error)))
                 return
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

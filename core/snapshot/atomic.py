@@ -27,7 +27,10 @@ class AtomicFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises SouthbridgeError if nothing can be written there."""
-        self.path = os.path.realpath(path)
+        try:
+            self.path = os.path.realpath(path)
+        except ValueError as error:
+            raise SouthbridgeError(f"{os.fspath(path)!r}: can't be written: {error}") from None
         folder, self._name = os.path.split(self.path)
         self._waiting: list[bytes] = []
         self._gathered = 0
@@ -81,9 +84,6 @@ class AtomicFile:
         except OSError as error:
             self.close()
             raise SouthbridgeError(f"{self.path}: can't be written: {error.strerror}") from None
-        except ValueError as error:
-            self.close()
-            raise SouthbridgeError(f"{self.path!r}: can't be written: {error}") from None
         except SouthbridgeError:
             self.close()
             raise

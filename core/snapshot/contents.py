@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..description.loader import SECTIONS
 from ..description.model import AUTO, Choice, Description
 from ..discovery import find
-from ..errors import SouthbridgeError
+from ..errors import PluginError, SouthbridgeError
 from ..machine import Machine
 from ..memory.ram import PAGE_SIZE, RamBlock
 from ..memory.regions import Alias, Container, Ram, Region
@@ -148,7 +148,10 @@ def plugins_of(description: Description) -> list[PluginFacts]:
 
 def check_plugin(wanted: PluginFacts) -> None:
     """Raises SouthbridgeError unless `wanted` is installed, from the same distribution, as it was or newer."""
-    there = find(wanted.kind, wanted.name)
+    try:
+        there = find(wanted.kind, wanted.name)
+    except PluginError as error:
+        raise PluginError(f"needs {wanted.name!r} of {wanted.distribution} {wanted.version}: {error}") from None
     if there.distribution != wanted.distribution:
         raise SouthbridgeError(
             f"needs {wanted.name!r} of {wanted.distribution} {wanted.version}; here it is of {there.source}"
@@ -174,7 +177,8 @@ def version_order(version: str) -> tuple[int, tuple[int, ...], bool, tuple[tuple
         release.pop()
     suffix = match[2].lower().strip(".-_")
     words = tuple(
-        (word.isdigit(), int(word) if word.isdigit() else 0, word) for word in re.findall("[a-z]+|[0-9]+", suffix)
+        (part.isdigit(), int(part) if part.isdigit() else 0, part.replace("dev", ""))
+        for part in re.findall("[a-z]+|[0-9]+", suffix)
     )
     final = not suffix or (suffix.startswith(("post", "r")) and not suffix.startswith("rc"))
     return int(epoch) if epoch.isdigit() else 0, tuple(release), final, words

@@ -53,7 +53,7 @@ class NotASnapshot(SouthbridgeError):
 class Writer:
     """Writes records through `write`, in the order of ORDER and of indices and offsets."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
         self._digest = _digest()
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
@@ -89,16 +89,17 @@ class Reader:
         try:
             # Without waiting for somebody at the other end, should it be a FIFO.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-            self._file = os.fdopen(descriptor, "rb", buffering=MiB)
         except OSError as error:
             raise NotASnapshot(f"{self.path}: can't be read: {error.strerror}") from None
         except ValueError as error:
             raise NotASnapshot(f"{self.path!r}: can't be read: {error}") from None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise NotASnapshot(f"{self.path}: not a snapshot: not a regular file")
+        self.size = status.st_size
+        self._file = os.fdopen(descriptor, "rb", buffering=MiB)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise NotASnapshot(f"{self.path}: not a snapshot: not a regular file")
-            self.size = status.st_size
             self._decompressor = zstandard.ZstdDecompressor()
             self._rewind()
         except BaseException:

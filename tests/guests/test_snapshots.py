@@ -1,7 +1,7 @@
 """Snapshots of a real guest, taken at random moments and restored in new processes: the guest doesn't notice.
 
-The CPU guest's checks run until the end, which it reports on its serial port; what both processes print, put together, is
-what one prints that is left alone.
+The CPU guest's checks run until the end, which it reports on its serial port; what both processes print, put together,
+is what one prints that is left alone.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def rest_of(process: subprocess.Popen[bytes]) -> bytes:
 @pytest.fixture(scope="module")
 def undisturbed(cpu_guest: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What the guest prints if it is left alone."""
-    result = run_southbridge(
-        describe(tmp_path_factory.mktemp("undisturbed"), image=cpu_guest), timeout_s=LONG_ENOUGH_S
-    )
+    result = run_southbridge(describe(tmp_path_factory.mktemp("undisturbed"), image=cpu_guest), timeout_s=LONG_ENOUGH_S)
     assert result.status == expect.CPU_EXIT_STATUS
     return result.output
 

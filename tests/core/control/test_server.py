@@ -18,7 +18,7 @@ from southbridge.control.client import find_machine, running
 from southbridge.control.folder import connect, live
 from southbridge.control.server import MOST_CLIENTS
 from southbridge.control.session import LONGEST_MESSAGE
-from southbridge.machine import Outcome, ShutdownReason
+from southbridge.life import Outcome, ShutdownReason
 
 from tests.core.control.conftest import PATIENCE_S, RunningPc, StartPc
 from tests.core.fake_cpu import FakeAccelerator
