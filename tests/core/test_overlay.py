@@ -36,6 +36,28 @@ def test_it_behaves_as_memory_does(writes: list[tuple[int, int, bytes]]) -> None
         model[start:end] = fill * (end - start)
         assert overlay.read(start, end - start) == model[start:end]
     assert overlay.read(0, SIZE) == model
+    assert_changes(overlay, model, writes)
+    overlay.close()
+
+
+def assert_changes(overlay: Overlay, model: bytes, writes: list[tuple[int, int, bytes]]) -> None:
+    """What it says has changed is what was written, in clusters, and all that differs from the base."""
+    touched = [(min(one, other), max(one, other)) for one, other, _ in writes if one != other]
+    clusters = {cluster for start, end in touched for cluster in range(start // CLUSTER, -(-end // CLUSTER))}
+    changes = list(overlay.changes())
+    assert changes == [(number * CLUSTER, min(CLUSTER, SIZE - number * CLUSTER)) for number in sorted(clusters)]
+    again = bytearray(BASE)
+    for offset, length in changes:
+        again[offset : offset + length] = overlay.read(offset, length)
+    assert again == model
+
+
+def test_changes_far_apart_are_in_order() -> None:
+    overlay = Overlay(lambda offset, length: bytes(length), 1 << 45)
+    places = [1 << 44, 3 * CLUSTER, (1 << 31) - CLUSTER, 1 << 31, 0]
+    for place in places:
+        overlay.write(place, b"x")
+    assert list(overlay.changes()) == [(place, CLUSTER) for place in sorted(places)]
     overlay.close()
 
 

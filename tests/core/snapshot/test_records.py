@@ -74,7 +74,7 @@ def test_what_was_written_is_read(path: Path) -> None:
     assert read(path, WHOLE) == RECORDS
 
 
-FLIPS = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FLIPS = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FLIPS

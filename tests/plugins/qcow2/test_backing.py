@@ -49,6 +49,23 @@ def test_three_images_in_different_folders(qemu: Run, open_image: Open, tmp_path
     assert image.read(0, image.size) == disk
 
 
+def test_its_identity_changes_with_any_file_of_the_chain(qemu: Run, open_image: Open, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("top.qcow2", "middle.qcow2", "base.img")]
+    files[2].write_bytes(b"c" * 100_000)
+    overlay(qemu, files[1], "base.img", "raw")
+    overlay(qemu, files[0], "middle.qcow2", "qcow2")
+    image = open_image(files[0], overlay=True)
+    before = image.identity()
+    assert len(before["files"]) == 3
+    image.write(0, b"x")
+    assert image.identity() == before and list(image.changes()) == [(0, 64 * KiB)]
+    for file in files:
+        status = file.stat()
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+        assert image.identity() != before
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 @pytest.mark.parametrize("base_size", [1, 64 * KiB, 64 * KiB + 1, 3 << 20])
 @pytest.mark.parametrize("prefix", ["", "file:"])
 def test_a_base_that_is_shorter_or_longer(

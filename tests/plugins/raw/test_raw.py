@@ -84,6 +84,26 @@ def test_an_overlay_leaves_the_image_untouched(open_image: Open, disk: Path) -> 
     assert open_image(disk, overlay=True).read(65530, 13) == before[65530:65543], "the overlay ended with its machine"
 
 
+def test_its_identity_changes_with_the_file(open_image: Open, disk: Path) -> None:
+    image = open_image(disk, overlay=True)
+    before = image.identity()
+    image.write(0, b"x")
+    assert image.identity() == before, "what the overlay has isn't the image's"
+    assert list(image.changes()) == [(0, image.size)]
+    status = disk.stat()
+    os.utime(disk, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert image.identity() != before
+    os.utime(disk, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert image.identity() == before
+    os.truncate(disk, status.st_size + 1)
+    os.utime(disk, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert image.identity() != before
+
+
+def test_without_an_overlay_all_changes_are_the_images(open_image: Open, disk: Path) -> None:
+    assert open_image(disk).changes() is None
+
+
 def test_a_file_that_becomes_shorter_is_an_error_not_zeros(open_image: Open, disk: Path) -> None:
     image = open_image(disk, read_only=True)
     os.truncate(disk, 1000)
