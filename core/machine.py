@@ -16,8 +16,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .accelerator import AcceleratorFailure
 from .block import Executor, ThreadExecutor
@@ -36,7 +35,8 @@ from .memory.regions import Container, Io, Section
 from .memory.space import AddressSpace
 from .msrs import Msrs
 from .offload import Offload
-from .vcpus import PATIENCE, VcpuThread
+from .requests import Requests, Result
+from .vcpus import VcpuThread
 from .x86 import X86State
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from .device import Device
 
 MEMORY_BITS = 52
-
-Result = TypeVar("Result")
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes in Python lets another one in: a vCPU must not starve the main loop."""
@@ -125,11 +123,8 @@ class Machine:
         self.state = RunState.PRELAUNCH
         self.guest_errors: deque[str] = deque(maxlen=256)
         """The last things that the guest did wrong."""
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_thread = 0
         self._initial_state: dict[str, Any] | None = None
-        self._requests: deque[Callable[[], None]] = deque()
-        self._holding = False
+        self._requests = Requests(lambda error: self._fail(error))
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
         self._alarm: Alarm | None = None
@@ -195,10 +190,9 @@ class Machine:
         return asyncio.run(self._run())
 
     async def _run(self) -> Outcome:
-        self._loop = asyncio.get_running_loop()
-        self._loop_thread = threading.get_ident()
+        loop = self._requests.begin()
         self._ended = asyncio.Event()
-        self._alarm = Alarm(self._loop, self._run_timers)
+        self._alarm = Alarm(loop, self._run_timers)
         self.clock.on_deadline = self._set_alarm
         sys.setswitchinterval(SWITCH_INTERVAL)
         assert self.accelerator is not None
@@ -210,11 +204,11 @@ class Machine:
                 with self.lock:
                     load_state(self, self._initial_state)
             for backend in self.backends["chardevs"].values():
-                backend.start(self._loop, self.lock)
+                backend.start(loop, self.lock)
             for service in self.services:
                 await service.start()
             self._resume_now()
-            self._serve_requests()
+            self._requests.serve()
             await self._ended.wait()
         finally:
             try:
@@ -238,7 +232,7 @@ class Machine:
             thread.vcpu.close()
         if self._alarm:
             self._alarm.close()
-        self._loop = None
+        self._requests.loop = None
         if self._failure:
             raise self._failure
 
@@ -285,38 +279,11 @@ class Machine:
         Raises SouthbridgeError if the machine doesn't answer within seconds. Where no main loop runs, or on its own
         thread, that is a plain call.
         """
-        if self._loop is None or threading.get_ident() == self._loop_thread:
-            return function()
-        answer: Future[Result] = Future()
-
-        def run() -> None:
-            if answer.set_running_or_notify_cancel():
-                try:
-                    answer.set_result(function())
-                except BaseException as error:
-                    answer.set_exception(error)
-
-        self.post(run)
-        try:
-            return answer.result(PATIENCE)
-        except TimeoutError:
-            answer.cancel()
-            raise SouthbridgeError(f"{self.name} didn't answer within {PATIENCE:.0f} s") from None
+        return self._requests.call(function, self.name)
 
     def post(self, request: Callable[[], None]) -> None:
         """Has the main loop call `request` soon, with no vCPU lock held."""
-        self._requests.append(request)
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the machine ended meanwhile, and its loop closed
-                loop.call_soon_threadsafe(self._serve_requests)
-
-    def _serve_requests(self) -> None:
-        while self._requests and not self._holding:
-            try:
-                self._requests.popleft()()
-            except Exception as error:
-                self._fail(error)
+        self._requests.post(request)
 
     def _fail(self, error: Exception) -> None:
         """The machine ends, and `run` raises `error`."""
@@ -378,36 +345,27 @@ class Machine:
         running = self.state is RunState.RUNNING
         self._pause_now()
         self.state = RunState.SAVE_VM
-        self._holding = True
+        self._requests.held = True
         try:
             yield
         finally:
-            self._holding = False
+            self._requests.held = False
             if self.state is RunState.SAVE_VM:  # else it has ended
                 self.state = RunState.PAUSED
                 if running:
                     self._resume_now()
-                self._serve_requests()
+                self._requests.serve()
 
     def settle(self) -> None:
         """Serves the requests that wait while the machine is held: what the guest asked for just before.
 
         Raises SouthbridgeError if the machine ends by it.
         """
-        self._holding = False
-        self._serve_requests()
-        self._holding = True
+        self._requests.held = False
+        self._requests.serve()
+        self._requests.held = True
         if self._outcome is not None:
             raise SouthbridgeError(f"{self.name} has ended")
-
-    def drain(self) -> None:
-        """Waits for what back ends have under way. The vCPUs stand still; not with the lock held.
-
-        Raises SouthbridgeError, naming the back end, if that takes too long.
-        """
-        for backend in self.backends["blockdevs"].values():
-            for queue in backend.queues:
-                queue.drain()
 
     def _pause_now(self) -> None:
         if self.state is RunState.RUNNING:

@@ -45,7 +45,7 @@ async def save_running(machine: Machine, path: str, tell: Tell = lambda done, to
     """
     with await asyncio.to_thread(AtomicFile, path) as file:
         with machine.held():
-            await asyncio.to_thread(machine.drain)
+            await asyncio.to_thread(_drain, machine)
             machine.settle()
             state = to_json(machine.save_state())
             # Not to be left halfway, with the machine's end: its images are closed then.
@@ -58,9 +58,19 @@ def save(machine: Machine, path: str) -> None:
     if machine.state is not RunState.PAUSED:
         raise SouthbridgeError(f"{machine.name} isn't paused")
     with AtomicFile(path) as file:
-        machine.drain()
+        _drain(machine)
         _write(machine, to_json(machine.save_state()), file, lambda done, total: None)
         file.commit()
+
+
+def _drain(machine: Machine) -> None:
+    """Waits for what the images have under way, and what follows from it, without the lock.
+
+    Raises SouthbridgeError, naming the image, if that takes too long.
+    """
+    for disk in machine.backends["blockdevs"].values():
+        for queue in disk.queues:
+            queue.drain()
 
 
 def _write(machine: Machine, state: bytes, file: AtomicFile, tell: Tell) -> None:

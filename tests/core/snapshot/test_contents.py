@@ -23,7 +23,7 @@ class Banked(Device):
         self.banks = [RamBlock(f"bank{number}", 4 * KiB) for number in range(2)]
         self.window = Ram("window", RamBlock("window", 4 * KiB))
         self.view = Ram("all", self.machine.ram)
-        self.claim_memory(Ram("rom", RamBlock("rom", 4 * KiB), owner=self), 0xE0000)
+        self.claim_memory(Ram("rom", RamBlock("rom", 4 * KiB), owner=self), 0x20_0000)
 
 
 class Twice(Device):

@@ -58,7 +58,7 @@ def test_its_identity_changes_with_any_file_of_the_chain(qemu: Run, open_image: 
     before = image.identity()
     assert len(before["files"]) == 3
     image.write(0, b"x")
-    assert image.identity() == before and list(image.changes()) == [(0, 64 * KiB)]
+    assert image.identity() == before and list(image.changes() or ()) == [(0, 64 * KiB)]
     for file in files:
         status = file.stat()
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))

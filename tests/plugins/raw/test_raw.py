@@ -89,7 +89,7 @@ def test_its_identity_changes_with_the_file(open_image: Open, disk: Path) -> Non
     before = image.identity()
     image.write(0, b"x")
     assert image.identity() == before, "what the overlay has isn't the image's"
-    assert list(image.changes()) == [(0, image.size)]
+    assert list(image.changes() or ()) == [(0, 64 << 10)]
     status = disk.stat()
     os.utime(disk, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     assert image.identity() != before
