@@ -194,7 +194,10 @@ class Extension:
 
     @hookspec
     def register_monitor_commands(self, machine: Machine) -> dict[str, Any] | None:
-        """Monitor commands by name."""
+        """Commands of the control socket and monitors by name: functions as `southbridge.control.commands` has them.
+
+        Called on the main loop's thread, without the lock, when the socket begins to serve.
+        """
 
 
 GROUPS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..control.client import find_machine, running
 from .listing import print_columns, print_json
 
@@ -26,7 +28,16 @@ def list_machines(as_json: bool) -> None:
     )
 
 
+PATIENCE = 30.0
+"""Seconds of silence: more than a machine takes to find that its images or CPUs don't answer."""
+
+
+def say_for_whom(machine: str) -> None:
+    """Says that `machine` is waited for."""
+    print(f"southbridge: waiting for {machine}", file=sys.stderr)
+
+
 def swap_accelerator(id: str, name: str) -> None:
     """`southbridge swap`. Raises SouthbridgeError."""
-    with find_machine(id) as machine:
+    with find_machine(id, PATIENCE, say_for_whom) as machine:
         machine.run("swap-accelerator", name=name)

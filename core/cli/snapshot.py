@@ -11,13 +11,14 @@ from ..control.builtin import PROGRESS
 from ..control.client import find_machine
 from ..snapshot import Info, read_info, restore
 from ..units import MiB, format_size
+from .control import PATIENCE, say_for_whom
 from .listing import print_columns, print_json
 from .run import check_wanted_id, run_built
 
 
 def save_snapshot(id: str, file: str) -> None:
     """`southbridge snapshot save`. Raises SouthbridgeError."""
-    with find_machine(id) as machine:
+    with find_machine(id, PATIENCE, say_for_whom) as machine:
         machine.on_event = _show_progress
         machine.run("snapshot-save", path=os.path.abspath(file))
     if sys.stderr.isatty():

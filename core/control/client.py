@@ -21,19 +21,25 @@ from .session import Message
 
 PATIENCE = 10.0
 """Seconds that a machine may be silent while it is waited for."""
+NOTICE = 1.0
+"""Seconds of silence after which it is said for whom we wait."""
 LONGEST_ANSWER = MiB
+
+Waits = Callable[[str], None]
+"""Told of the machine that is waited for."""
 
 
 class MachineClient:
     """A conversation with the machine `id`. A context manager: it ends with the block."""
 
-    def __init__(self, id: str, connection: socket.socket, patience: float) -> None:
+    def __init__(self, id: str, connection: socket.socket, patience: float, on_wait: Waits) -> None:
         """Raises SouthbridgeError if the machine doesn't answer, or isn't one."""
         self.id = id
         self.on_event: Callable[[Message], None] = lambda event: None
         """Called with each event that comes while an answer is waited for."""
         self._connection = connection
         self._patience = patience
+        self._on_wait = on_wait
         self._received = b""
         self.process = _process_of(connection)
         """Its process."""
@@ -78,15 +84,7 @@ class MachineClient:
         searched = 0
         while self._received.find(b"\n", searched) < 0:
             searched = len(self._received)
-            try:
-                data = self._connection.recv(65536)
-            except TimeoutError:
-                raise self._silent() from None
-            except OSError:
-                data = b""
-            if not data:
-                raise self._ended()
-            self._received += data
+            self._received += self._more()
             if len(self._received) > LONGEST_ANSWER:
                 raise SouthbridgeError(f"{self} sends an answer without end")
         line, _, self._received = self._received.partition(b"\n")
@@ -98,6 +96,29 @@ class MachineClient:
             raise SouthbridgeError(f"{self} sends what isn't QMP")
         return message
 
+    def _more(self) -> bytes:
+        """What comes next; says so if that takes a while."""
+        notice = min(NOTICE, self._patience)
+        data = self._next_within(notice)
+        if data is None and notice < self._patience:
+            self._on_wait(str(self))
+            data = self._next_within(self._patience - notice)
+        if data is None:
+            raise self._silent()
+        if not data:
+            raise self._ended()
+        return data
+
+    def _next_within(self, seconds: float) -> bytes | None:
+        """What comes next, nothing at the end; None if nothing comes."""
+        self._connection.settimeout(seconds)
+        try:
+            return self._connection.recv(65536)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+
     def _silent(self) -> SouthbridgeError:
         return SouthbridgeError(f"{self} didn't answer within {self._patience:g} s")
 
@@ -105,7 +126,7 @@ class MachineClient:
         return SouthbridgeError(f"{self} ended before it answered")
 
 
-def find_machine(id: str, patience: float = PATIENCE) -> MachineClient:
+def find_machine(id: str, patience: float = PATIENCE, on_wait: Waits = lambda machine: None) -> MachineClient:
     """A conversation with the running machine `id`. Raises SouthbridgeError if there is none, or it doesn't answer."""
     try:
         connection = connect(id, patience)
@@ -117,7 +138,7 @@ def find_machine(id: str, patience: float = PATIENCE) -> MachineClient:
         known = live()
         hint = nearest(id, known) or (f" (running: {', '.join(known)})" if known else "; no machine is running")
         raise SouthbridgeError(f"there is no running machine {id!r}{hint}")
-    return MachineClient(id, connection, patience)
+    return MachineClient(id, connection, patience, on_wait)
 
 
 def running(patience: float = PATIENCE) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from southbridge.control.client import find_machine
 from southbridge.discovery import load, names
 
 from tests.guests import expect
-from tests.guests.conversation import plain
+from tests.guests.conversation import plain, talk
 from tests.guests.southbridge import PROGRAM, describe, run_southbridge
 
 LONG_ENOUGH_S = 120.0
@@ -35,8 +36,8 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
 
 
-def need(accelerator: str) -> None:
-    """Skips the test if the guest can't run on `accelerator` here."""
+def need(accelerator: str, *, firmware_only: bool = False) -> None:
+    """Skips the test if the guest can't run on `accelerator` here. Firmware runs wherever anything does."""
     if accelerator == "unicorn":
         return
     if accelerator not in names("accelerators"):
@@ -44,7 +45,7 @@ def need(accelerator: str) -> None:
     cls = load("accelerators", accelerator)
     assert issubclass(cls, Accelerator)
     found = availability(cls)
-    if not found.usable or not found.preferred:
+    if not found.usable or not (found.preferred or firmware_only):
         pytest.skip(f"/dev/kvm: {found.reason}")
 
 
@@ -132,6 +133,51 @@ def test_a_guest_that_is_saved_while_it_runs_goes_on_twice(
     assert undisturbed.endswith(again)
     assert again != undisturbed
     assert plain(again).endswith(expect.CPU_DONE)
+
+
+NO_DISK = b"No bootable device."
+NUMBERS = re.compile(rb"[0-9a-f]*[0-9][0-9a-f]*")
+
+
+@pytest.fixture(scope="module")
+def firmware_lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """What the firmware says if it is left alone, without its numbers, of which some are times."""
+    description = firmware_alone(tmp_path_factory.mktemp("firmware"))
+    return lines(run_southbridge(description, until=NO_DISK, timeout_s=LONG_ENOUGH_S).output)
+
+
+def firmware_alone(folder: Path) -> Path:
+    """A machine without disks, whose firmware's messages are its output."""
+    description = describe(folder, more="debug: {type: debugcon, chardev: debug}")
+    with description.open("a") as file:
+        file.write("chardevs:\n  debug: {type: stdio}\n  serial0: {type: 'null'}\n")
+    return description
+
+
+def lines(output: bytes) -> list[bytes]:
+    return NUMBERS.sub(b"0", plain(output).partition(NO_DISK)[0]).splitlines()
+
+
+@pytest.mark.parametrize("target", ACCELERATORS)
+@pytest.mark.parametrize("source", ACCELERATORS)
+@pytest.mark.parametrize("seed", range(2))
+def test_firmware_goes_on(source: str, target: str, seed: int, tmp_path: Path, firmware_lines: list[bytes]) -> None:
+    need(source, firmware_only=True)
+    need(target, firmware_only=True)
+    moment = random.Random(f"firmware {seed} {source} {target}").randrange(1, sum(map(len, firmware_lines)))
+    print(f"seed {seed}: after {moment} bytes")
+    snapshot = tmp_path / "snapshot"
+    with started("run", firmware_alone(tmp_path), "--set", f"accelerator={source}", "--id", "guest") as process:
+        output = read_at_least(process.stdout, moment)
+        with find_machine("guest") as machine:
+            machine.run("stop")
+            machine.run("snapshot-save", path=str(snapshot))
+            machine.run("quit")
+        output += rest_of(process)
+    if NO_DISK not in output:
+        command = [PROGRAM, "snapshot", "restore", snapshot, "--accelerator", target]
+        output += talk(command, until=NO_DISK, timeout_s=LONG_ENOUGH_S).output
+    assert lines(output) == firmware_lines
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from qemu.qmp import QMPClient
 from southbridge import SouthbridgeError, hookimpl
+from southbridge.control import client as client_module
 from southbridge.control import server as server_module
 from southbridge.control.client import find_machine, running
 from southbridge.control.folder import connect, live
@@ -258,7 +259,7 @@ def test_no_such_machine(start_pc: StartPc) -> None:
         find_machine("xyz")
 
 
-def test_a_machine_that_doesnt_answer_is_named(start_pc: StartPc) -> None:
+def test_a_machine_that_doesnt_answer_is_named(start_pc: StartPc, monkeypatch: pytest.MonkeyPatch) -> None:
     running = start_pc("stuck")
     release = threading.Event()
     entered = threading.Event()
@@ -271,4 +272,13 @@ def test_a_machine_that_doesnt_answer_is_named(start_pc: StartPc) -> None:
     assert entered.wait(PATIENCE_S)
     with pytest.raises(SouthbridgeError, match=r"^machine 'stuck' \(process \d+\) didn't answer within 0.05 s$"):
         find_machine("stuck", 0.05)
-    release.set()
+    waited: list[str] = []
+
+    def on_wait(machine: str) -> None:
+        waited.append(machine)
+        release.set()
+
+    monkeypatch.setattr(client_module, "NOTICE", 0.05)
+    with find_machine("stuck", PATIENCE_S, on_wait) as client:
+        assert client.run("query-name") == {"name": "stuck"}
+        assert waited == [str(client)]
