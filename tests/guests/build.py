@@ -11,17 +11,20 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from tests.guests.expect import GRUB_CHOSEN, GRUB_ENTRY, GRUB_LAST_ENTRY, HELLO, HELLO_TEXT
+from tests.guests.expect import DISK_DATA_LBA, GRUB_CHOSEN, GRUB_ENTRY, GRUB_LAST_ENTRY, HELLO, HELLO_TEXT
 
 GUESTS = Path(__file__).parent
 GRUB_PLATFORM = Path("/usr/lib/grub/i386-pc")
 
 SECTOR = 512
+SMALL_DISK = 64 * SECTOR
 PARTITION_START = 2048
 """Sector of the hard disk's partition; GRUB's core lies in the gap before it."""
 PARTITION_SECTORS = 16384
@@ -86,6 +89,31 @@ def assemble(source: Path, out_dir: Path, defines: Mapping[str, str | int] | Non
         include = f"-I{source.parent}/"
         run_tool([need("nasm", "nasm"), "-f", "bin", "-w+all", include, *options, "-o", unfinished, source])
         return unfinished.rename(target)
+
+
+def disk_guest(out_dir: Path, *, sectors: int, passes: int) -> tuple[Path, int]:
+    """The guest that reads its disk by DMA, on a disk with `sectors` of seeded data; and the CRC that it must find."""
+    program = assemble(GUESTS / "disk" / "boot.asm", out_dir, {"SECTORS": sectors, "PASSES": passes})
+    data = Random(sectors).randbytes(sectors * SECTOR)
+    target = program.with_suffix(".disk.img")
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+            unfinished = Path(folder, target.name)
+            unfinished.write_bytes(program.read_bytes().ljust(DISK_DATA_LBA * SECTOR, b"\0") + data)
+            unfinished.rename(target)
+    return target, zlib.crc32(data * passes)
+
+
+def ticks_guest(out_dir: Path, modes: int = 7) -> Path:
+    """The guest that counts timer ticks, in those modes: 1 real, 2 protected, 4 long mode."""
+    program = assemble(GUESTS / "ticks" / "boot.asm", out_dir, {"MODES": modes})
+    target = program.with_suffix(".disk.img")
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+            unfinished = Path(folder, target.name)
+            unfinished.write_bytes(program.read_bytes().ljust(SMALL_DISK, b"\0"))
+            unfinished.rename(target)
+    return target
 
 
 def _grub_tree(folder: Path) -> Path:

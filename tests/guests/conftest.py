@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.make_image import make_image
-from tests.guests.build import GUESTS, assemble, grub_disk_image, grub_rescue_iso, need
+from tests.guests.build import GUESTS, assemble, disk_guest, grub_disk_image, grub_rescue_iso, need, ticks_guest
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,17 @@ def cpu_guest(images: Path) -> Path:
 @pytest.fixture(scope="session")
 def apic_guest(images: Path) -> Path:
     return assemble(GUESTS / "apic" / "boot.asm", images)
+
+
+@pytest.fixture(scope="session")
+def disk_guest_image(images: Path) -> tuple[Path, int]:
+    """The disk, and the CRC of what its guest reads."""
+    return disk_guest(images, sectors=4096, passes=3)
+
+
+@pytest.fixture(scope="session")
+def ticks_guest_image(images: Path) -> Path:
+    return ticks_guest(images)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ Texts are as `conversation.plain` leaves them: without control sequences and car
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.guests.conversation import plain
@@ -15,6 +16,14 @@ APIC_SOURCES = Path(__file__).parent / "apic"
 CPU_DONE = b"ALL DONE\n"
 CPU_EXIT_STATUS = 0x2A * 2 + 1
 """QEMU's exit status for the value that the CPU guest writes to isa-debug-exit at its end."""
+
+DISK_DATA_LBA = 64
+"""The first sector that the disk guest reads."""
+DISK_CHECKS = {"disk-controller", "disk-interrupts", "disk-status"}
+TICKS_CHECKS = {"ticks-in-service", "ticks-flagged", "ticks-spurious", "ticks-tsc-forward"}
+TICKS_MILLISECONDS = 400
+"""How long a phase of the ticks guest takes by its own clock."""
+PIT_HZ = 105e6 / 88
 
 GRUB_ENTRY = "Southbridge test entry"
 GRUB_PROMPT = b"grub> "
@@ -65,6 +74,59 @@ def cpu_failures(report: dict[str, str], sources_of: Path = CPU_SOURCES) -> dict
     """What is not as it must be: failed checks, and those of the sources that never reported."""
     failed = {name: detail for name, detail in report.items() if detail != "ok"}
     return failed | dict.fromkeys(check_names(sources_of) - report.keys(), "no report")
+
+
+def disk_crc(output: bytes) -> int:
+    """The CRC that the disk guest found; -1: it said none."""
+    match = re.search(rb"^sum crc ([0-9a-f]{8})$", plain(output), re.MULTILINE)
+    return int(match[1], 16) if match else -1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What the ticks guest counted in one phase. `seconds` and `stalled` are by its own clock."""
+
+    name: str
+    irq0: int
+    rtc: int
+    seconds: float
+    stalls: int
+    stalled: float
+
+    @property
+    def rates(self) -> tuple[int, int]:
+        """Of IRQ0 and the RTC's periodic interrupt, in Hz."""
+        return (1000, 1024) if self.name.endswith("busy") else (100, 128)
+
+    def too_many(self) -> list[str]:
+        """Which interrupts came oftener than the clock allows.
+
+        One may be left from the moment before the phase. Where the CPU stood still for more than a turn of the guest's
+        clock, it missed the turn, but served one interrupt of each kind.
+        """
+        found = []
+        for name, count, rate in zip(("irq0", "rtc"), (self.irq0, self.rtc), self.rates, strict=True):
+            if count > self.seconds * rate + self.stalls + 2:
+                found.append(f"{self.name}: {count} {name} in {self.seconds:.4f} s at {rate} Hz, {self.stalls} stalls")
+        return found
+
+
+def ticks_phases(output: bytes) -> dict[str, Phase]:
+    """Name -> what the ticks guest counted."""
+    phases = {}
+    for line in plain(output).decode("ascii", "replace").splitlines():
+        words = line.split()
+        if words[:1] == ["phase"]:
+            value = {name: int(number, 16) for name, number in zip(words[2::2], words[3::2], strict=True)}
+            seconds, stalled = value["clock"] / PIT_HZ, value["stalled"] / PIT_HZ
+            phases[words[1]] = Phase(words[1], value["irq0"], value["rtc"], seconds, value["stalls"], stalled)
+    return phases
+
+
+def ticks_phase_names(modes: int = 7) -> list[str]:
+    """The phases of the ticks guest in those modes, in order."""
+    names = [name for bit, name in enumerate(("real", "protected", "long")) if modes & 1 << bit]
+    return [f"{name}-{how}" for name in names for how in ("busy", "halted")]
 
 
 def grub_keys(commands: dict[str, tuple[str, ...]]) -> list[tuple[bytes, bytes]]:

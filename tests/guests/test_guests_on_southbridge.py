@@ -38,6 +38,27 @@ def test_apic_guest_passes(apic_guest: Path, tmp_path: Path) -> None:
     assert result.status == expect.CPU_EXIT_STATUS
 
 
+def test_disk_guest_finds_the_crc(disk_guest_image: tuple[Path, int], tmp_path: Path) -> None:
+    image, crc = disk_guest_image
+    result = run_southbridge(describe(tmp_path, image=image), timeout_s=LONG_ENOUGH_S)
+    assert expect.disk_crc(result.output) == crc
+    assert expect.parse_cpu_report(result.output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
+    assert result.status == expect.CPU_EXIT_STATUS
+
+
+def test_ticks_guest_counts_no_more_than_the_clock(ticks_guest_image: Path, tmp_path: Path) -> None:
+    result = run_southbridge(describe(tmp_path, image=ticks_guest_image), timeout_s=LONG_ENOUGH_S)
+    phases = expect.ticks_phases(result.output)
+    assert list(phases) == expect.ticks_phase_names()
+    for phase in phases.values():
+        assert phase.seconds >= expect.TICKS_MILLISECONDS / 1000
+        assert phase.irq0 > 10
+        assert phase.rtc > 10
+        assert phase.too_many() == []
+    assert expect.parse_cpu_report(result.output) == dict.fromkeys(expect.TICKS_CHECKS, "ok")
+    assert result.status == expect.CPU_EXIT_STATUS
+
+
 @pytest.mark.parametrize(("fixture", "media"), [("grub_cdrom", "cdrom"), ("grub_disk", "disk")])
 def test_grub_reaches_its_menu(fixture: str, media: Media, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     description = describe(tmp_path, image=request.getfixturevalue(fixture), media=media)
