@@ -110,6 +110,13 @@ class Phase:
                 found.append(f"{self.name}: {count} {name} in {self.seconds:.4f} s at {rate} Hz, {self.stalls} stalls")
         return found
 
+    def too_few(self) -> list[str]:
+        """IRQ0 that are missing although the CPU didn't stand still: for a timer that catches up when it is read."""
+        expected = (self.seconds - self.stalled) * self.rates[0]
+        if self.irq0 < expected - 2:
+            return [f"{self.name}: {self.irq0} irq0 in {self.seconds:.4f} s, of which {self.stalled:.4f} s stalled"]
+        return []
+
 
 def ticks_phases(output: bytes) -> dict[str, Phase]:
     """Name -> what the ticks guest counted."""

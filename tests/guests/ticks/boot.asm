@@ -7,8 +7,8 @@
 ;
 ; A phase ends when the clock says so, so that interrupts too few or too many show. It prints, in hexadecimal:
 ;       phase NAME irq0 N rtc N clock N stalls N stalled N tsc N
-; clock: pulses of 105/88 MHz; stalls: looks of a busy phase that came later than half a period of IRQ0 after the one before, and the
-; pulses that these took: where the CPU stood still, ticks may be missing. tsc: of the whole phase, in 1024 cycles.
+; clock: pulses of 105/88 MHz; stalls: looks that came a period of IRQ0 or more after the one before, and the pulses that these took:
+; where the CPU stood still, ticks may be missing. (In HLT, IRQ8 makes it look more often.) tsc: of the whole phase, in 1024 cycles.
 ; Then "seconds N" by the MC146818's clock for everything, and checks. The port MARK hears 1 before each phase and 0 after it.
 ;
 ; Intel 8254 and 8259A datasheets; Motorola MC146818A datasheet.
@@ -53,7 +53,7 @@ start:
     cli
     set_irq0_rate %2
     mov al, %3
-    mov edi, PIT_HZ / %2 / 2
+    mov edi, PIT_HZ / %2
     call REPORT(begin_phase)
     sti
 %%wait:
@@ -87,10 +87,10 @@ REPORT(begin_phase):
     mov ah, al
     mov [late], edi
     cmos_write 0x0a, ah
-    cmos_write 0x0b, 0x42               ; PIE, 24 hours
-    write_port CMOS_INDEX, 0x0c
-    in al, CMOS_INDEX + 1               ; no interrupt from before
     initialise_pics VECTORS, VECTORS + 8, 0xfa, 0xfe
+    write_port CMOS_INDEX, 0x0c
+    in al, CMOS_INDEX + 1               ; no flag from before
+    cmos_write 0x0b, 0x42               ; PIE, 24 hours
     xor eax, eax
     mov [ticks], eax
     mov [rtc_ticks], eax
