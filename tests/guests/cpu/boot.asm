@@ -1,6 +1,6 @@
 ; A bootable disk that checks what a CPU and its board must do, and reports each check on COM1.
 ;
-;       nasm -f bin -I <this folder>/ -o cpu.img boot.asm
+;       nasm -f bin -I <this folder>/ [-D PART=name] -o cpu.img boot.asm
 ;
 ; Lines: "ok NAME", "FAIL NAME what", "info NAME text"; the last one is "ALL DONE". Then EXIT_DONE goes to the
 ; debug-exit port, and the CPU halts. An exception that no check expected is a FAIL line, and EXIT_STOPPED.
@@ -82,6 +82,13 @@ program:
     call initialise_com1
     call real_mode_checks
     call real_mode_memory_checks
+%ifdef PART
+    %defstr PART_NAME PART
+    %substr PART_MODE PART_NAME 1,4
+    %ifidn PART_MODE, "real"
+    jmp finish
+    %endif
+%endif
     jmp enter_protected_mode            ; protected.asm; comes back to `finish` by way of long mode
 
 finish:

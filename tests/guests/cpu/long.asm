@@ -82,6 +82,7 @@ long_mode:
     mov ax, LONG_TASK
     ltr ax
 
+    part lm_efer
     check "lm-efer"
     mov ecx, MSR_EFER
     rdmsr
@@ -89,6 +90,9 @@ long_mode:
     expect rax, EFER_LMA | EFER_LME
     verdict
 
+    end_part
+
+    part lm_interrupts
     check "lm-irq-ist"
     sti
     wait_ticks_busy 50
@@ -142,9 +146,15 @@ long_mode:
     expect rbp, rax
     verdict
 
+    end_part
+
+    part lm_exceptions
     call exception_checks64
+    end_part
     call paging_checks64
+    part lm_undisturbed
     call counter_checks64
+    end_part
     call instruction_checks64
     jmp long_user_checks
 
@@ -215,6 +225,7 @@ exception_checks64:
 
 ; ---- paging -------------------------------------------------------------------------------------------
 paging_checks64:
+    part lm_page_faults
     check "lm-page-fault"
     map_window64 0, 0
     expect_fault 14, ERROR_WRITE, mov dword [WINDOW + 0x123], 1
@@ -269,6 +280,9 @@ paging_checks64:
     expect rax, 8
     verdict
 
+    end_part
+
+    part lm_large_pages
     check "lm-large-page-alias"         ; two large pages over the same memory, and code changed through one of them
     mov dword [SCRATCH], 0x000011b8
     mov word [SCRATCH + 4], 0xc300
@@ -279,6 +293,7 @@ paging_checks64:
     call rsi
     expect rax, 0x22
     verdict
+    end_part
     ret
 
 ; ---- exact counters -----------------------------------------------------------------------------------
@@ -332,6 +347,7 @@ counter_checks64:
 
 ; ---- instructions -------------------------------------------------------------------------------------
 instruction_checks64:
+    part lm_instructions
     check "lm-instructions"
     mov rax, -1
     mov eax, eax                        ; a 32-bit result clears the upper half
@@ -377,6 +393,9 @@ instruction_checks64:
     expect rdx, 0x1122
     verdict
 
+    end_part
+
+    part lm_compatibility
     check "lm-compatibility-mode"       ; 32-bit code under long mode, with interrupts through 64-bit gates
     mov r15, 0x123456789abcdef0
     push CODE32
@@ -391,6 +410,7 @@ compatibility_back:
     expect r15, rax
     expect [compat_result], 0x0f
     verdict
+    end_part
     ret
 
     bits 32

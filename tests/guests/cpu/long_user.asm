@@ -36,6 +36,7 @@ long_user_checks:
     mov eax, 0x600                      ; IF, DF
     wrmsr
 
+    part lm_ring3
     check "lm-ring3-irq"
     mov dword [ticks_in_ring3], 0
     run_user64 user64_waits, USER_CODE64, USER_DATA64
@@ -57,6 +58,9 @@ long_user_checks:
     run_user64 user64_ports, USER_CODE64, USER_DATA64
     verdict
 
+    end_part
+
+    part lm_syscall
     check "syscall-20000"
     mov dword [interrupts], 0
     run_user64 user64_syscalls, USER_CODE64, USER_DATA64
@@ -72,12 +76,17 @@ long_user_checks:
     expect rax, 0x601
     verdict
 
+    end_part
+
+    part lm_ring3_32
     check "lm-ring3-32-bit"             ; a 32-bit program under a 64-bit kernel
     mov dword [interrupts], 0
     mov dword [ticks_in_ring3], 0
+    map_window64 0, FRAME_A | PAGE_PRESENT | PAGE_WRITE             ; ring 0 only
     run_user64 user32_under_64, USER_CODE32, USER_DATA32
     expect [interrupts], 20000
     verdict
+    end_part
     jmp return_to_real_mode
 
 ; ---- ring 3 -------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ paging_checks:
     or eax, 0x80010000                  ; PG, WP
     mov cr0, eax
 
+    part pm_page_faults
     check "pm-page-fault"
     map_window 0, 0
     expect_fault 14, ERROR_WRITE, mov dword [WINDOW + 0x123], 1
@@ -156,6 +157,9 @@ paging_checks:
     call set_exception_gates
     verdict
 
+    end_part
+
+    part pm_remapping
     check "pm-remap-code"               ; the same address, another frame
     mov dword [FRAME_A], 0x000001b8     ; mov eax, 1; ret
     mov word [FRAME_A + 4], 0xc300
@@ -192,6 +196,9 @@ paging_checks:
     expect eax, 0x55
     verdict
 
+    end_part
+
+    part pm_unaligned
     check "pm-unaligned-across-pages"   ; two neighbouring pages whose frames are not neighbours
     map_window 0, FRAME_B | PAGE_PRESENT | PAGE_WRITE
     map_window 1, FRAME_A | PAGE_PRESENT | PAGE_WRITE
@@ -205,6 +212,7 @@ paging_checks:
     expect_fault 14, ERROR_WRITE, mov dword [WINDOW + 0xffe], -1
     expect [FRAME_B + 0xffc], 0         ; not half written
     verdict
+    end_part
     jmp user_checks
 
 .to_window:

@@ -108,6 +108,10 @@ protected_mode:
     initialise_pics 0x20, 0x28, 0xfe, 0xff
     set_irq0_rate 1000
 
+    mov eax, MAIN_TASK
+    ltr ax
+
+    part pm_interrupts
     check "pm-irq"
     sti
     wait_ticks_busy 50
@@ -143,9 +147,18 @@ protected_mode:
     mov dword [forbidden], 0
     verdict
 
+    end_part
+
+    part pm_exceptions
     call exception_checks
+    end_part
+    part pm_undisturbed
     call counter_checks
+    end_part
+    call prepare_fpu
+    part pm_fpu
     call fpu_checks
+    end_part
     jmp paging_checks
 
 ; ---- exceptions ---------------------------------------------------------------------------------------
@@ -215,8 +228,6 @@ exception_checks:
     verdict
 
     check "pm-invalid-tss"              ; its limit is below 67h
-    mov eax, MAIN_TASK
-    ltr ax
     expect_fault 10, SHORT_TASK, call SHORT_TASK:0
     verdict
 

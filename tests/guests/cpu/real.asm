@@ -25,6 +25,7 @@
 
 real_mode_checks:
     ; ---- the firmware's own clock
+    part real_clock
     check "real-hlt-ticks"
     mov bx, [BIOS_TICKS]
 .halted:
@@ -60,6 +61,8 @@ real_mode_checks:
     jb .windows
     verdict
 
+    end_part
+
     ; ---- from here on IRQ0 is ours, at 1 kHz, and alone
     cli
     in al, PIC1 + 1
@@ -74,11 +77,15 @@ real_mode_checks:
     set_irq0_rate 1000
     sti
 
+    part real_interrupts
     check "real-irq0-1khz"
     wait_ticks_busy 50
     wait_ticks_halted 50
     verdict
 
+    end_part
+
+    part real_shadows
     check "real-sti-shadow"             ; STI takes effect after the instruction that follows it
     wait_irq0_pending
     watch_irq_return
@@ -172,7 +179,10 @@ real_mode_checks:
     wait_ticks_busy 1
     verdict
 
+    end_part
+
     ; ---- exceptions and software interrupts through the IVT
+    part real_exceptions
     check "real-divide-error"
     xor cx, cx
     mov ax, 1
@@ -192,6 +202,9 @@ real_mode_checks:
     expect_real_fault 6, {db 0xf0, 0x90}    ; LOCK before NOP
     verdict
 
+    end_part
+
+    part real_bound
     check "real-bound"
     mov ax, 5
     bound ax, [.bounds]
@@ -202,6 +215,9 @@ real_mode_checks:
 .bounds: dw 1, 8
 .after_bounds:
 
+    end_part
+
+    part real_into
     check "real-into"
     push dword [4 * 4]
     set_real_vector 4, count_interrupt
@@ -216,6 +232,9 @@ real_mode_checks:
     pop dword [4 * 4]
     verdict
 
+    end_part
+
+    part real_int
     check "real-int-20000"
     set_real_vector 0x60, count_interrupt
     mov dword [interrupts], 0
@@ -243,6 +262,9 @@ real_mode_checks:
     expect eax, 0
     verdict
 
+    end_part
+
+    part real_single_step
     check "real-single-step"
     call single_step
     expect dword [step_count], 3
@@ -257,7 +279,10 @@ real_mode_checks:
     expect eax, 0x4000
     verdict
 
+    end_part
+
     ; ---- arithmetic
+    part real_operands
     check "real-32-bit-operands"
     mov eax, 0xfffffff0
     add eax, 0x20
@@ -276,6 +301,9 @@ real_mode_checks:
     mov es, bx
     verdict
 
+    end_part
+
+    part real_x87
     check "real-x87"
     fninit
     mov word [x87_word], 7
@@ -286,6 +314,9 @@ real_mode_checks:
     expect [x87_result], 42
     verdict
 
+    end_part
+
+    part real_tsc
     check "rdtsc-monotonic"
     mov cx, 1000
     xor esi, esi                        ; the last reading, EDI:ESI
@@ -304,6 +335,8 @@ real_mode_checks:
     movzx ecx, cx
     expect ecx, 0
     verdict
+
+    end_part
 
     xor eax, eax
     cpuid

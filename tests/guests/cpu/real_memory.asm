@@ -5,11 +5,21 @@
     bits 16
 
 real_mode_memory_checks:
+    part real_a20
     call a20_checks
+    end_part
+    part real_changing_code
     call changing_code_checks
+    end_part
+    part real_rom
     call rom_checks
+    end_part
+    part real_string_io
     call string_io_checks
+    end_part
+    part real_big_segment
     call big_segment_check
+    end_part
     ret
 
 ; ---- A20: the two sources are ORed on the board, so each is checked while the other one is off ---------

@@ -50,6 +50,7 @@ return_to_real_mode:
     initialise_pics 0x08, 0x70, 0xff, 0xff
     call return_clock_to_firmware
 
+    part return
     check "return-to-real-mode"
     mov ecx, [BIOS_TICKS]
 .firmware_tick:                         ; IRQ0 reaches the firmware again
@@ -60,6 +61,7 @@ return_to_real_mode:
     call changing_code_checks.read_and_call
     expect eax, 0x2222                  ; and it reads disks
     verdict
+    end_part
     jmp finish
 .ivt:
     dw 0x3ff

@@ -33,6 +33,7 @@ TSS_ES          equ 0x48                ; then CS, SS, DS, FS, GS
 %endmacro
 
 task_checks:
+    part tasks
     check "task-call"
     start_other_task called_task
     mov eax, 0x1111
@@ -95,6 +96,7 @@ task_checks:
     mov eax, DATA32
     mov fs, ax
     verdict
+    end_part
     jmp v86_checks
 
 called_task:

@@ -101,7 +101,7 @@ counter_checks:
     ret
 
 ; ---- FPU and SSE --------------------------------------------------------------------------------------
-fpu_checks:
+prepare_fpu:
     mov eax, cr4
     or eax, 0x600                       ; OSFXSR, OSXMMEXCPT
     mov cr4, eax
@@ -110,6 +110,9 @@ fpu_checks:
     or eax, 0x22                        ; NE and MP on
     mov cr0, eax
 
+    ret
+
+fpu_checks:
     check "pm-x87"
     fninit
     push dword 2

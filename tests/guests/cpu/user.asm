@@ -37,6 +37,7 @@ user_checks:
     gate32 0x80, system_call, 0xee00
     gate32 LEAVE_USER, leave_user, 0xee00
 
+    part ring3
     check "ring3-int80-20000"
     mov dword [interrupts], 0
     run_user user_system_calls
@@ -80,10 +81,16 @@ user_checks:
     expect eax, user_steps.end
     verdict
 
+    end_part
+
+    part call_gate
     check "call-gate"
     run_user user_calls_gate
     verdict
 
+    end_part
+
+    part sysenter
     check "sysenter-20000"
     mov ecx, 0x174
     xor edx, edx
@@ -106,6 +113,7 @@ user_checks:
     and eax, 0x200                      ; SYSENTER clears IF
     expect eax, 0
     verdict
+    end_part
     jmp task_checks
 
 ; ---- ring 3 -------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ v86_checks:
     gate32 13, v86_monitor
     mov dword [0x61 * 4], v86_service   ; the virtual machine's IVT is the real one
 
+    part v86
     check "v86-int-reflected"
     mov dword [v86_traps], 0
     run_v86 v86_calls, 0
@@ -91,6 +92,7 @@ v86_checks:
     expect [v86_traps], 1
     verdict
 
+    end_part
     call set_exception_gates
     jmp long_mode_checks
 
