@@ -50,7 +50,7 @@ long_mode_checks:
     or eax, EFER_SCE | EFER_LME | EFER_NXE
     wrmsr
     mov eax, cr0
-    or eax, 0x80000000
+    or eax, 0x80010000                  ; PG, WP
     mov cr0, eax
     jmp CODE64:long_mode
 

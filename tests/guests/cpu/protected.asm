@@ -159,6 +159,15 @@ protected_mode:
     part pm_fpu
     call fpu_checks
     end_part
+    call prepare_tss
+%ifdef PART
+    %substr PART_MODE PART_NAME 1,3
+    %ifidn PART_MODE, "lm_"
+    jmp long_mode_checks                ; not every KVM has 32-bit paging
+    %elifidn PART_NAME, "return"
+    jmp long_mode_checks
+    %endif
+%endif
     jmp paging_checks
 
 ; ---- exceptions ---------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ LEAVE_USER      equ 0x81
     section .text
     bits 32
 
-user_checks:
+prepare_tss:
     mov edi, TSS32
     mov ecx, 0x68 / 4
     xor eax, eax
@@ -34,6 +34,9 @@ user_checks:
     or eax, -1
     rep stosd                           ; these are forbidden too ...
     mov byte [TSS32 + TSS32_BITMAP + COM1 / 8], 0   ; ... except COM1's eight: reports work in ring 3
+    ret
+
+user_checks:
     gate32 0x80, system_call, 0xee00
     gate32 LEAVE_USER, leave_user, 0xee00
 
