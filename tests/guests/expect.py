@@ -23,6 +23,8 @@ DISK_CHECKS = {"disk-controller", "disk-interrupts", "disk-status"}
 TICKS_CHECKS = {"ticks-in-service", "ticks-flagged", "ticks-spurious", "ticks-tsc-forward"}
 TICKS_MILLISECONDS = 400
 """How long a phase of the ticks guest takes by its own clock."""
+TICKS_MARK = 0x5F0
+"""The port that hears where a phase begins and ends."""
 PIT_HZ = 105e6 / 88
 
 GRUB_ENTRY = "Southbridge test entry"

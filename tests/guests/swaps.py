@@ -1,8 +1,8 @@
 """A guest in this process whose accelerator is exchanged at moments that a seed gives.
 
-A moment is relative to what the guest does: after so many of its port accesses, and then so many nanoseconds of the machine's
-clock; or after a longer time of that clock, where the guest makes no accesses that we see. Nothing here waits by the host's
-clock, but for the watchdog that ends a guest that hangs.
+A moment is relative to what the guest does: after so many of its port accesses, and then so many nanoseconds of the
+machine's clock; or after a longer time of that clock, where the guest makes no accesses that we see. Nothing here waits
+by the host's clock, but for the watchdog that ends a guest that hangs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -20,7 +21,9 @@ from southbridge.builder import accelerator_named, build
 from southbridge.clock import Timer
 from southbridge.description import load
 from southbridge.machine import Outcome, RunState, ShutdownReason
+from southbridge.memory.regions import Io
 
+from tests.guests.expect import TICKS_MARK
 from tests.guests.southbridge import describe
 
 PATIENCE_S = 240.0
@@ -131,6 +134,42 @@ class Swapper:
         self.swaps.append(accelerator.name)
         if len(self.swaps) < self.plan.swaps:
             self._arm()
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What the machine saw of one phase of the ticks guest."""
+
+    rtc: int
+    """How often the RTC asserted IRQ8."""
+    irq0: int
+    """How often the 8254 asserted IRQ0; an accelerator that plays it doesn't show that."""
+    seconds: float
+    """By the machine's clock."""
+
+
+class Marks:
+    """A device at the port to which the ticks guest says where a phase begins and ends."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.phases: list[Marked] = []
+        self._counts = {0: 0, 8: 0}
+        self._start = 0
+        for line in self._counts:
+            machine.isa.wires[line].connect(partial(self._line_changed, line))
+        machine.ports.root.add(TICKS_MARK, Io("marks", 1, lambda offset, size: 0xFF, self._marked, widths=(1,)))
+
+    def _line_changed(self, line: int, level: bool) -> None:
+        self._counts[line] += level
+
+    def _marked(self, offset: int, size: int, begins: int) -> None:
+        now = self.machine.clock.now()
+        if begins:
+            self._start = now
+            self._counts = dict.fromkeys(self._counts, 0)
+        else:
+            self.phases.append(Marked(self._counts[8], self._counts[0], (now - self._start) / 1e9))
 
 
 def machine_for(folder: Path, image: Path, more: str = "", *, accelerator: str = "unicorn") -> tuple[Machine, Path]:
