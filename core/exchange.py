@@ -6,6 +6,7 @@ still.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,8 +30,11 @@ def join(hooks: MachineHooks, accelerator: Accelerator, machine: Machine) -> Non
         hooks.call_one(accelerator, "memory_region_added", section=section)
 
 
-def exchange(machine: Machine, new: Accelerator) -> None:
+def exchange(machine: Machine, new: Accelerator) -> Callable[[], None]:
     """`new`, which isn't attached yet, runs the machine's CPUs in place of its accelerator, over the same RAM.
+
+    Gives what is to be called once the machine goes on: it frees the old one. That takes time, and what `new` plays
+    itself (time stamp counters, a timer) has time pass already.
 
     Raises SouthbridgeError, with the old one in place and able to go on, if `new` can't.
     """
@@ -61,10 +65,14 @@ def exchange(machine: Machine, new: Accelerator) -> None:
         if not isinstance(error, SouthbridgeError | AcceleratorFailure | ValueError):
             raise
         raise SouthbridgeError(f"{name_of(new)} can't take over: {error}; {name_of(old)} goes on") from error
-    for vcpu in before:
-        vcpu.close()
-    old.detach()
     machine.interrupt_changed()
+
+    def free() -> None:
+        for vcpu in before:
+            vcpu.close()
+        old.detach()
+
+    return free
 
 
 def _leave(machine: Machine, accelerator: Accelerator, vcpus: list[Vcpu]) -> None:

@@ -396,7 +396,8 @@ class Machine:
         if self.state is RunState.SHUTDOWN:
             raise SouthbridgeError(f"{self.name} has ended")
         with self._standing_still():
-            exchange(self, accelerator)
+            free = exchange(self, accelerator)
+        free()
         self.hooks.call.accelerator_changed(machine=self, accelerator=accelerator)
         log.info("%s runs on %s", self.name, name_of(accelerator))
 

@@ -52,6 +52,8 @@ class Plan:
     accesses: int = 100
     clock_ns: int = 20_000_000
     delay_ns: int = 500_000
+    fallback: Make | None = named("unicorn")
+    """Takes over each time when an accelerator can't go on."""
 
 
 @dataclass
@@ -85,8 +87,13 @@ class Swapper:
         self._due = False
         self._timer = Timer(machine.clock, self._time_has_come)
         self._watch_ports()
+        self._provide_fallback()
         if plan.swaps:
             machine.post(self._arm)
+
+    def _provide_fallback(self) -> None:
+        make = self.plan.fallback
+        self.machine.fallbacks = [] if make is None else [partial(make, self.machine)]
 
     def _watch_ports(self) -> None:
         ports = self.machine.ports
@@ -128,6 +135,7 @@ class Swapper:
         if self.machine.state is not RunState.RUNNING:
             return
         accelerator = self.plan.to[len(self.swaps) % len(self.plan.to)](self.machine)
+        self._provide_fallback()
         begin = time.perf_counter()
         self.machine.swap_accelerator(accelerator)
         self.pauses.append(time.perf_counter() - begin)
