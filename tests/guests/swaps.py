@@ -38,6 +38,9 @@ def named(name: str) -> Make:
     return lambda machine: accelerator_named(machine, name)
 
 
+UNICORN = named("unicorn")
+
+
 @dataclass(frozen=True)
 class Plan:
     """`swaps` exchanges; accelerators are taken from `to` in turn.
@@ -48,11 +51,11 @@ class Plan:
 
     seed: int
     swaps: int
-    to: Sequence[Make] = (named("unicorn"),)
+    to: Sequence[Make] = (UNICORN,)
     accesses: int = 100
     clock_ns: int = 20_000_000
     delay_ns: int = 500_000
-    fallback: Make | None = named("unicorn")
+    fallback: Make | None = UNICORN
     """Takes over each time when an accelerator can't go on."""
 
 
