@@ -57,6 +57,25 @@ def check_names(sources_of: Path = CPU_SOURCES) -> set[str]:
     return set(re.findall(r'^\s*check "([^"]+)"', sources, re.MULTILINE))
 
 
+def cpu_parts() -> dict[str, set[str]]:
+    """The CPU guest's parts, each with its checks' names.
+
+    Where a part calls routines for its checks, they belong to it too.
+    """
+    sources = {path.name: path.read_text() for path in CPU_SOURCES.glob("*.asm")}
+    everything = "\n".join(sources.values())
+    parts = {}
+    for source in sources.values():
+        for name, body in re.findall(r"^ +part (\w+)\n(.*?)^ +end_part", source, re.MULTILINE | re.DOTALL):
+            checks = set(re.findall(r'^\s*check "([^"]+)"', body, re.MULTILINE))
+            for routine in re.findall(r"^ +call (\w+_checks?(?:64)?)$", body, re.MULTILINE):
+                called = re.search(rf"^{routine}:\n(.*?)^    ret$", everything, re.MULTILINE | re.DOTALL)
+                assert called is not None, routine
+                checks |= set(re.findall(r'^\s*check "([^"]+)"', called[1], re.MULTILINE))
+            parts[name] = checks
+    return parts
+
+
 def parse_cpu_report(output: bytes) -> dict[str, str]:
     """Name -> "ok", or what followed the name in a FAIL line. Info lines are left out.
 

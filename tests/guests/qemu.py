@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import select
+import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -38,3 +41,30 @@ def run_qemu(
 ) -> Result:
     """Boots `image` and talks to it as `conversation.talk` does; without `until`, until the guest ends the machine."""
     return talk(qemu_command(image, media=media, accel=accel), send=send, until=until, timeout_s=timeout_s)
+
+
+INTERNAL_ERROR = b"KVM internal error"
+
+
+def run_qemu_kvm(image: Path, *, timeout_s: float) -> bytes:
+    """What `image` says under QEMU's KVM, until it ends, hangs, or KVM can't go on."""
+    with subprocess.Popen(
+        qemu_command(image, accel="kvm"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None
+        output, deadline = b"", time.monotonic() + timeout_s
+        try:
+            while INTERNAL_ERROR not in output:
+                if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                    break
+                chunk = process.stdout.read(65536)
+                if not chunk:
+                    break
+                output += chunk
+        finally:
+            process.kill()
+        return output

@@ -20,14 +20,16 @@ from southbridge.accelerator import Accelerator
 from southbridge.builder import accelerator_named, build
 from southbridge.clock import Timer
 from southbridge.description import load
-from southbridge.machine import Outcome, RunState, ShutdownReason
+from southbridge.life import Outcome, RunState, ShutdownReason
 from southbridge.memory.regions import Io
 
 from tests.guests.expect import TICKS_MARK
 from tests.guests.southbridge import describe
 
+ATA_COMMAND = 0x1F7
+ATA_READS = (0x20, 0xC4, 0xC8, 0x25, 0x29)
+"""READ SECTORS, READ MULTIPLE, READ DMA, and the 48-bit forms of two."""
 PATIENCE_S = 240.0
-"""Only a guest that hangs meets this."""
 
 Make = Callable[[Machine], Accelerator]
 """Makes an accelerator that isn't attached yet."""
@@ -57,6 +59,10 @@ class Plan:
     delay_ns: int = 500_000
     fallback: Make | None = UNICORN
     """Takes over each time when an accelerator can't go on."""
+    firmware: bool = True
+    """Whether the moments begin with the firmware; else with the first sector that it reads from the disk."""
+    patience_s: float = PATIENCE_S
+    """Only a guest that hangs meets this."""
 
 
 @dataclass
@@ -72,7 +78,7 @@ class Ran:
     accesses: int = 0
     """Port accesses that we saw."""
     failures: int = 0
-    """Exchanges that the accelerator's own failure brought about."""
+    """Exchanges that the accelerator's own failure brought about, or that the machine ended of."""
     clock_ns: int = 0
 
 
@@ -91,8 +97,14 @@ class Swapper:
         self._timer = Timer(machine.clock, self._time_has_come)
         self._watch_ports()
         self._provide_fallback()
-        if plan.swaps:
-            machine.post(self._arm)
+        self._waits = bool(plan.swaps)
+        if plan.firmware:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._waits:
+            self._waits = False
+            self.machine.post(self._arm)
 
     def _provide_fallback(self) -> None:
         make = self.plan.fallback
@@ -109,6 +121,8 @@ class Swapper:
         def watched_write(address: int, size: int, value: int) -> None:
             self._accessed()
             write(address, size, value)
+            if address == ATA_COMMAND and value in ATA_READS:
+                self._begin()
 
         ports.read = watched_read  # type: ignore[method-assign]
         ports.write = watched_write  # type: ignore[method-assign]
@@ -198,7 +212,7 @@ def run_machine(machine: Machine, serial: Path, plan: Plan) -> Ran:
     failures = []
     fail_over = machine.vcpu_failed
     machine.vcpu_failed = lambda vcpu, error: (failures.append(error), fail_over(vcpu, error))[1]  # type: ignore[method-assign,func-returns-value]
-    watchdog = threading.Timer(PATIENCE_S, machine.request_shutdown, [ShutdownReason.HOST_QUIT])
+    watchdog = threading.Timer(plan.patience_s, machine.request_shutdown, [ShutdownReason.HOST_QUIT])
     watchdog.start()
     try:
         outcome = machine.run()

@@ -18,6 +18,14 @@ def test_cpu_report_refuses_a_check_that_reports_twice() -> None:
         expect.parse_cpu_report(b"ok one\r\nok one\r\n")
 
 
+def test_every_check_is_in_one_part() -> None:
+    parts = expect.cpu_parts()
+    names = [name for checks in parts.values() for name in checks]
+    assert len(parts) > 30
+    assert len(names) == len(set(names))
+    assert set(names) == expect.check_names(expect.CPU_SOURCES)
+
+
 def test_cpu_failures_name_what_failed_and_what_is_missing() -> None:
     names = expect.check_names()
     assert len(names) > 100
