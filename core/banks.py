@@ -21,14 +21,22 @@ LINKED_WINDOW = 16
 
 
 class WindowSpec:
-    """The declaration of `size` bytes at `offset` in `bank` that methods answer: `(self, offset, size[, value])`."""
+    """The declaration of `size` bytes at `offset` in `bank` that methods answer: `(self, offset, size[, value])`.
 
-    def __init__(self, bank: Bank, offset: int, size: int, widths: Collection[int], doc: str) -> None:
+    `coalesced`: see RegisterSpec.
+    """
+
+    doorbell = False
+
+    def __init__(
+        self, bank: Bank, offset: int, size: int, widths: Collection[int], doc: str, coalesced: bool = False
+    ) -> None:
         self.bank = bank
         self.offset = offset
         self.size = size
         self.end = offset + size
         self.widths = frozenset(widths)
+        self.coalesced = coalesced
         self.doc = doc
         self.name = ""
         self.reader: str | None = None
@@ -99,6 +107,8 @@ class Bank:
         fields: Mapping[str, Field] | None = None,
         widths: Collection[int] = (),
         when: Callable[[Any], object] | None = None,
+        doorbell: bool = False,
+        coalesced: bool = False,
         doc: str = "",
     ) -> RegisterSpec:
         """Declares a register; see RegisterSpec."""
@@ -111,12 +121,22 @@ class Bank:
             fields=fields or {},
             widths=widths,
             when=when,
+            doorbell=doorbell,
+            coalesced=coalesced,
             doc=doc,
         )
 
-    def window(self, offset: int, size: int, *, widths: Collection[int] = (1, 2, 4), doc: str = "") -> WindowSpec:
+    def window(
+        self,
+        offset: int,
+        size: int,
+        *,
+        widths: Collection[int] = (1, 2, 4),
+        coalesced: bool = False,
+        doc: str = "",
+    ) -> WindowSpec:
         """Declares a range that methods answer; see WindowSpec."""
-        return WindowSpec(self, offset, size, widths, doc)
+        return WindowSpec(self, offset, size, widths, doc, coalesced)
 
 
 class PortBank(Bank):
@@ -153,6 +173,14 @@ class BankRegion(Io):
     def declared(self) -> list[range]:
         """The offsets of each register and window."""
         return [range(spec.offset, spec.end) for spec in self._places]
+
+    def doorbells(self) -> list[tuple[int, int]]:
+        """See Io."""
+        return [(spec.offset, width) for spec in self._specs if spec.doorbell for width in sorted(spec.widths)]
+
+    def coalesced(self) -> list[range]:
+        """See Io."""
+        return [range(spec.offset, spec.end) for spec in self._places if spec.coalesced]
 
     def read(self, offset: int, size: int) -> int:
         """What a guest reads of `size` bytes at `offset`."""
@@ -270,6 +298,8 @@ class BankRegion(Io):
             return partial(self._read_only_write, spec)
         register: Register = vars(self._component)[spec.name]
         whole = self._whole_writer(spec, register)
+        if spec.doorbell:
+            return lambda value: whole(0)
         if size == spec.width:
             return whole
         shift = 8 * (offset - spec.offset)

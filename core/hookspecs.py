@@ -133,6 +133,14 @@ class Interrupts:
     def msi_send(self, address: int, data: int) -> bool | None:
         """A device signals a message: a 32-bit store of `data` to `address`. True if somebody took it. Linked."""
 
+    @hookspec(firstresult=True)
+    def irq_eventfd(self, descriptor: int, line: int, bound: bool) -> bool | None:
+        """Each signal of the eventfd `descriptor` is an edge on ISA line `line` from now on, or no longer (`bound`).
+
+        True if the accelerator sees to that, which it can while it plays the interrupt controllers; otherwise the core
+        does (`southbridge.event_lines`). Not called twice for a descriptor without its end in between.
+        """
+
     @hookspec
     def level_routes_changed(self, routes: dict[int, tuple[int, int]]) -> None:
         """`Machine.level_routes` changed: what messages are level-triggered, by I/O APIC input.

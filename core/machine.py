@@ -24,6 +24,7 @@ from .board import A20Gate, MemoryRange
 from .clock import SECOND, Clock, Timer
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
+from .event_lines import EventLines
 from .exchange import exchange, join, load_state, name_of, save_state
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, has_hooks
@@ -89,6 +90,8 @@ class Machine:
         self.memory_map: list[MemoryRange] = []
         """Where RAM is, for firmware; filled in by the memory controller."""
         self.isa = IsaInterrupts()
+        self.event_lines = EventLines(self)
+        """ISA lines that other threads raise."""
         self.interrupt_controller: InterruptController | None = None
         """What drives the INTR line: the pair of 8259A."""
         self.local_apics: dict[int, LocalApic] = {}
@@ -242,6 +245,8 @@ class Machine:
         What the guest has handed over for writing is written first.
         """
         self._block_thread.close()
+        with self.lock:
+            self.event_lines.close()
         for backends in self.backends.values():
             for backend in backends.values():
                 backend.close()

@@ -55,9 +55,12 @@ class Offload:
                 sink: Sink = partial(self._line_changed, number)
                 self._sinks.append((wire, sink))
                 wire.connect(sink)
+            machine.event_lines.offload()
 
     def end(self) -> None:
         """Every device comes back, with its state. The vCPUs stand still. With the lock held."""
+        if self._sinks:
+            self._machine.event_lines.reclaim()
         for wire, sink in self._sinks:
             wire.disconnect(sink)
         self._sinks.clear()

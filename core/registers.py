@@ -122,6 +122,10 @@ class RegisterSpec:
     Without `fields`, `access` holds for every bit; with them, bits that no field covers are read-only, and `access` RO
     or WO holds for the fields too. `reset` None: a reset keeps the value. `when(block)` says whether this register
     answers, or the next one declared at the same place, for places where a latch bit chooses.
+
+    A write to a `doorbell` only says that there is something to do: its value is 0 for the device, and it may come
+    late, from another thread, several as one. Writes to a `coalesced` one may come late, but in order, and before the
+    CPU's next access of any other kind.
     """
 
     def __init__(
@@ -135,6 +139,8 @@ class RegisterSpec:
         fields: Mapping[str, Field],
         widths: Collection[int],
         when: Callable[[Any], object] | None,
+        doorbell: bool = False,
+        coalesced: bool = False,
         doc: str,
     ) -> None:
         self.bank = bank
@@ -146,6 +152,8 @@ class RegisterSpec:
         self.fields = dict(fields)
         self.widths = frozenset(widths or (width,))
         self.when = when
+        self.doorbell = doorbell
+        self.coalesced = coalesced
         self.doc = doc
         self.name = ""
         self.reader: str | None = None

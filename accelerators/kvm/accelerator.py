@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from southbridge.accelerator import Accelerator, Availability, Vcpu
 from southbridge.errors import SouthbridgeError
 from southbridge.hookspecs import hookimpl
 from southbridge.memory.guest import FlatGuestMemory
-from southbridge.memory.regions import Section
+from southbridge.memory.regions import Ram, Section
 from southbridge.properties import Property
 from southbridge.x86 import X86State
 
 from . import cpuid, msrs
 from . import ioctls as k
 from .availability import availability
+from .dirty import DirtyLogs
+from .events import Events
 from .irqchip import Irqchip
 from .memory import Slots
 from .system import System
@@ -25,6 +28,8 @@ from .vcpu import KvmVcpu
 from .vm import Vm
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from southbridge.cpu_models import CpuModel
     from southbridge.device import Device
     from southbridge.machine import Machine
@@ -114,6 +119,10 @@ class KvmAccelerator(Accelerator):
         msrs.filter_to(vm, self.held_msrs, self.kernel_lapic)
         self._irqchip = Irqchip(vm, machine, self.kernel_irqchip, self._vcpus)
         self._timekeeping = Timekeeping(vm)
+        self._dirty = DirtyLogs(vm, self._slots)
+        self.events = Events(vm, machine)
+        self._ports_followed = _PortsChanged(self._memory_map_changed)
+        machine.ports.add_listener(self._ports_followed)
         memory = FlatGuestMemory(machine.memory)
         self.memory_read = memory.memory_read
         self.memory_write = memory.memory_write
@@ -122,6 +131,7 @@ class KvmAccelerator(Accelerator):
         # Only who plays an interrupt controller takes part in these: hooks with one implementation are fast.
         if self.kernel_pic:
             self.irq_set = self._irqchip.irq_set
+            self.irq_eventfd = self._irqchip.irq_eventfd
         if self.kernel_lapic:
             self.msi_send = self._irqchip.msi_send
             if not self.kernel_pic:
@@ -129,8 +139,11 @@ class KvmAccelerator(Accelerator):
 
     def detach(self) -> None:
         """See Accelerator."""
-        for name in ("irq_set", "msi_send", "level_routes_changed"):
+        for name in ("irq_set", "irq_eventfd", "msi_send", "level_routes_changed"):
             vars(self).pop(name, None)
+        self._machine.ports.remove_listener(self._ports_followed)
+        with self._machine.lock:
+            self.events.close()
         self.vm.close()
 
     def create_vcpu(self, index: int) -> Vcpu:
@@ -156,7 +169,9 @@ class KvmAccelerator(Accelerator):
         """The virtual machine follows what changed. With the lock held, before a CPU enters the guest."""
         if self._map_changed:
             self._map_changed = False
-            self._slots.follow(self._machine.memory.sections, self._a20)
+            memory, ports = self._machine.memory.sections, self._machine.ports.sections
+            self._slots.follow(memory, self._a20)
+            self.events.follow(memory, ports)
 
     def completed(self, state: X86State, index: int) -> X86State:
         """`state` with what a local APIC has of it, or the lack of one."""
@@ -207,6 +222,24 @@ class KvmAccelerator(Accelerator):
         self.set_a20(enabled)
 
     @hookimpl
+    def dirty_log_start(self, region: Ram) -> bool:
+        """See hookspecs."""
+        self.catch_up()
+        self._dirty.start(region)
+        return True
+
+    @hookimpl
+    def dirty_log_stop(self, region: Ram) -> bool:
+        """See hookspecs."""
+        self._dirty.stop(region)
+        return True
+
+    @hookimpl
+    def dirty_log_sync(self, region: Ram) -> npt.NDArray[np.bool_] | None:
+        """See hookspecs."""
+        return self._dirty.sync(region) if self._dirty.logs(region) else None
+
+    @hookimpl
     def machine_paused(self, machine: Machine) -> None:
         """See hookspecs."""
         self._timekeeping.pause(self._vcpus)
@@ -225,3 +258,18 @@ class KvmAccelerator(Accelerator):
     def reclaim_device(self, device: Device) -> dict[str, Any] | None:
         """See hookspecs."""
         return self._irqchip.give_back(device)
+
+
+class _PortsChanged:
+    """Follows the ports, which may have doorbells."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def region_added(self, section: Section) -> None:
+        """See SpaceListener."""
+        self._changed()
+
+    def region_removed(self, section: Section) -> None:
+        """See SpaceListener."""
+        self._changed()

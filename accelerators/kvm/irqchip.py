@@ -17,7 +17,7 @@ from southbridge.hookspecs import hookimpl
 from . import ioctls as k
 from .platform import ioapic, lapic, pic
 from .platform.timer import KernelTimer
-from .structures import IoApicState, IrqChip, IrqLevel, Msi, PicState, PitConfig, ReinjectControl, RoutingEntry
+from .structures import IoApicState, IrqChip, IrqFd, IrqLevel, Msi, PicState, PitConfig, ReinjectControl, RoutingEntry
 from .vm import Vm
 
 if TYPE_CHECKING:
@@ -99,6 +99,14 @@ class Irqchip:
     def level_routes_changed(self, routes: dict[int, tuple[int, int]]) -> None:
         """See hookspecs. KVM reports the ends of those interrupts alone that it finds among its routes (split)."""
         set_routes(self._vm, [_message(gsi, address, data) for gsi, (address, data) in sorted(routes.items())])
+
+    @hookimpl
+    def irq_eventfd(self, descriptor: int, line: int, bound: bool) -> bool | None:
+        """See hookspecs."""
+        if "i8259" not in self._taken:
+            return None
+        self._vm.set(k.KVM_IRQFD, IrqFd(descriptor, line, 0 if bound else k.IRQFD_DEASSIGN))
+        return True
 
     # --- offload -------------------------------------------------------------------------------------------------
 

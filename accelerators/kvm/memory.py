@@ -7,7 +7,7 @@ KVM doesn't know the A20 gate. While it is closed, the odd megabytes get slots t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
@@ -36,6 +36,8 @@ class Slots:
         heapify(self._free)
         self._logged: dict[RamBlock, int] = {}
         """How many ask for the stores to each block."""
+        self.on_remove: Callable[[Piece, int], None] = lambda piece, number: None
+        """Called before a slot is deleted."""
 
     def follow(self, sections: Iterable[Section], a20: bool = True) -> None:
         """Makes the slots what `sections` say. Raises SouthbridgeError for what KVM can't do."""
@@ -76,7 +78,9 @@ class Slots:
         self._numbers[piece] = number
 
     def _remove(self, piece: Piece) -> None:
-        number = self._numbers.pop(piece)
+        number = self._numbers[piece]
+        self.on_remove(piece, number)
+        del self._numbers[piece]
         self._set(piece, number, 0)
         heappush(self._free, number)
 

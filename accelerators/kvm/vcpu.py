@@ -20,6 +20,7 @@ from southbridge.x86 import MSR_TSC, X86State
 
 from . import cpuid, exits, msrs, state
 from . import ioctls as k
+from .events import RING_FIRST, RING_LAST
 from .kicks import Kicks
 from .structures import LapicState, Translation
 
@@ -70,6 +71,12 @@ class KvmVcpu(Vcpu):
         self._a20 = True
         self._smbase = 0
         self._cr8 = 0
+        self._events = accelerator.events
+        ring = self._events.ring_offset
+        self._ring = self._page[ring : ring + PAGE_SIZE]
+        self._coalesced = self._ring.cast("I")
+        if ring:
+            self._events.use_ring(self._ring)
         self._registers = self._set_up()
 
     def _set_up(self) -> state.Registers:
@@ -117,6 +124,7 @@ class KvmVcpu(Vcpu):
 
     def save(self) -> X86State:
         """See Vcpu."""
+        self._events.deliver()
         saved = state.save(self._registers)
         saved.a20, saved.smbase = self._a20, self._smbase
         saved.halted |= self._halted
@@ -143,7 +151,8 @@ class KvmVcpu(Vcpu):
         """See Vcpu."""
         self._kicks.close()
         self._accelerator.forget(self)
-        for view in (self._quads, self._words, self._page):
+        self._events.lose_ring(self._ring)
+        for view in (self._coalesced, self._ring, self._quads, self._words, self._page):
             view.release()
         self._memory.close()
         os.close(self._descriptor)
@@ -207,7 +216,7 @@ class KvmVcpu(Vcpu):
         lock, ports = machine.lock, machine.ports
         port_read, port_write = ports.read, ports.write
         ioctl, descriptor, run = k.ioctl, self._descriptor, k.KVM_RUN
-        words = self._words
+        words, coalesced, events = self._words, self._coalesced, self._events
         while True:
             if self._attention:
                 with lock:
@@ -218,6 +227,7 @@ class KvmVcpu(Vcpu):
                 if error.errno not in (errno.EINTR, errno.EAGAIN):
                     raise self._failed(f"KVM_RUN failed: {error.strerror}") from error
                 self._kicks.taken()
+                self._flush()
                 if self._kicked:
                     self._kicked = False
                     self._attention = True
@@ -225,6 +235,8 @@ class KvmVcpu(Vcpu):
                     return ExitReason.KICKED
                 self._attention = True
                 continue
+            if coalesced[RING_FIRST] != coalesced[RING_LAST] and events.coalescing:
+                self._flush()
             reason = words[_REASON]
             if reason == _EIO and words[_PIO_COUNT] == 1:
                 access = words[_PIO]
@@ -240,6 +252,10 @@ class KvmVcpu(Vcpu):
                 ended = self._served(reason)
                 if ended is not None:
                     return ended
+
+    def _flush(self) -> None:
+        with self._machine.lock:
+            self._events.flush()
 
     def _settle(self) -> None:
         """Has an interrupt that KVM was given become a part of the state that it tells.

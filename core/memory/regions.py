@@ -187,6 +187,17 @@ class Io(Region):
         """The function that writes just this register, if there is one."""
         return None
 
+    def doorbells(self) -> list[tuple[int, int]]:
+        """Offsets and widths of writes that say only that there is something to do.
+
+        An accelerator may deliver such a write late, from another thread, with the value 0, and several as one.
+        """
+        return []
+
+    def coalesced(self) -> list[range]:
+        """Offsets to which writes may come late, in order, and before the CPU's next access of any other kind."""
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Section:

@@ -1,0 +1,189 @@
+"""Guest writes that don't make the CPU leave the guest: doorbells and coalesced writes.
+
+A write to a doorbell register signals an eventfd (KVM_IOEVENTFD); a thread then tells the device. Writes to a coalesced
+range are queued in a ring that the kernel shares with us (KVM_REGISTER_COALESCED_MMIO), and served before the next exit.
+Which registers are such the devices declare (`Io.doorbells`, `Io.coalesced`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from southbridge.eventfds import EventWatch
+from southbridge.memory.regions import Io, Section
+from southbridge.memory.space import AddressSpace
+
+from . import ioctls as k
+from .structures import CoalescedWrite, CoalescedZone, IoEventFd
+from .vm import Vm
+
+if TYPE_CHECKING:
+    from southbridge.machine import Machine
+
+RING_FIRST, RING_LAST = 0, 1
+"""Doublewords of the ring: what is to be served next, and where the kernel puts the next one."""
+_HEAD, _ENTRY, _PAGE = 8, 24, 4096
+RING_SIZE = (_PAGE - _HEAD) // _ENTRY
+
+
+@dataclass(frozen=True)
+class Doorbell:
+    """A place where a write of `width` bytes is a doorbell of `region`."""
+
+    ports: bool
+    address: int
+    width: int
+    region: Io
+    offset: int
+
+
+class Events:
+    """The doorbells and coalesced ranges of a virtual machine. Used with the machine's lock held."""
+
+    def __init__(self, vm: Vm, machine: Machine) -> None:
+        self._vm = vm
+        self._machine = machine
+        self._watch = EventWatch(machine.lock, "doorbells")
+        self._doorbells: dict[Doorbell, int] = {}
+        """With their event descriptors."""
+        self._zones: dict[tuple[bool, int, int], None] = {}
+        self._ring: memoryview | None = None
+        self._page = vm.check(k.CAP_COALESCED_MMIO)
+        self._coalesces = (bool(self._page and vm.check(k.CAP_COALESCED_PIO)), bool(self._page))
+        """Ports; memory."""
+
+    @property
+    def ring_offset(self) -> int:
+        """Where the ring is in each vCPU's memory; 0: there is none."""
+        return self._page * _PAGE
+
+    def use_ring(self, ring: memoryview) -> None:
+        """The ring, through one of the vCPUs' memory: they all show the same."""
+        self._ring = ring
+
+    def lose_ring(self, ring: memoryview) -> None:
+        """That memory goes away."""
+        if self._ring is ring:
+            self._ring = None
+
+    def close(self) -> None:
+        """Delivers what waits, and ends."""
+        self.deliver()
+        self._watch.close()
+        for descriptor in self._doorbells.values():
+            os.close(descriptor)
+        self._doorbells.clear()
+        self._ring = None
+
+    # --- following the map ---------------------------------------------------------------------------------------
+
+    def follow(self, memory: Iterable[Section], ports: Iterable[Section]) -> None:
+        """The address spaces look like this now."""
+        self.deliver()
+        wanted = dict.fromkeys((*_doorbells(memory, False), *_doorbells(ports, True)))
+        for doorbell in [doorbell for doorbell in self._doorbells if doorbell not in wanted]:
+            self._unhang(doorbell)
+        for doorbell in wanted:
+            if doorbell not in self._doorbells:
+                self._hang(doorbell)
+        zones = dict.fromkeys((*_zones(memory, False), *_zones(ports, True)))
+        for zone in [zone for zone in self._zones if zone not in zones]:
+            self._request_zone(k.KVM_UNREGISTER_COALESCED_MMIO, zone)
+            del self._zones[zone]
+        for zone in zones:
+            if zone not in self._zones and self._coalesces[not zone[0]]:
+                self._request_zone(k.KVM_REGISTER_COALESCED_MMIO, zone)
+                self._zones[zone] = None
+
+    @property
+    def coalescing(self) -> bool:
+        """Whether there may be something in the ring."""
+        return bool(self._zones)
+
+    def _hang(self, doorbell: Doorbell) -> None:
+        descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._request_doorbell(doorbell, descriptor, 0)
+        except OSError:  # this KVM can't: the write leaves the guest as any other
+            os.close(descriptor)
+            return
+        self._doorbells[doorbell] = descriptor
+        self._watch.add(descriptor, lambda: self._ring_bell(doorbell))
+
+    def _unhang(self, doorbell: Doorbell) -> None:
+        descriptor = self._doorbells.pop(doorbell)
+        self._request_doorbell(doorbell, descriptor, k.IOEVENTFD_DEASSIGN)
+        self._watch.remove(descriptor)
+        os.close(descriptor)
+
+    def _request_doorbell(self, doorbell: Doorbell, descriptor: int, flags: int) -> None:
+        flags |= k.IOEVENTFD_PIO if doorbell.ports else 0
+        self._vm.set(k.KVM_IOEVENTFD, IoEventFd(0, doorbell.address, doorbell.width, descriptor, flags))
+
+    def _request_zone(self, request: int, zone: tuple[bool, int, int]) -> None:
+        ports, address, size = zone
+        with contextlib.suppress(OSError):
+            self._vm.set(request, CoalescedZone(address, size, ports))
+
+    # --- delivery ------------------------------------------------------------------------------------------------
+
+    def deliver(self) -> None:
+        """The devices learn of all that the guest wrote up to now."""
+        self.flush()
+        self._watch.deliver_all()
+
+    def flush(self) -> None:
+        """The devices learn of all coalesced writes."""
+        ring = self._ring
+        if ring is None:
+            return
+        words = ring[:_HEAD].cast("I")
+        while words[RING_FIRST] != words[RING_LAST]:
+            first = words[RING_FIRST] % RING_SIZE
+            at = _HEAD + first * _ENTRY
+            entry = CoalescedWrite.from_buffer_copy(ring, at)
+            words[RING_FIRST] = (first + 1) % RING_SIZE
+            data = bytes(ring[at + 16 : at + 16 + min(entry.length, 8)])
+            self._write(self._machine.ports if entry.pio else self._machine.memory, entry.address, data)
+
+    def _write(self, space: AddressSpace, address: int, data: bytes) -> None:
+        if len(data) in (1, 2, 4, 8):
+            space.write(address, len(data), int.from_bytes(data, "little"))
+        else:
+            for at, byte in enumerate(data):
+                space.write(address + at, 1, byte)
+
+    def _ring_bell(self, doorbell: Doorbell) -> None:
+        region = doorbell.region
+        if region.broken:
+            return
+        try:
+            region.write(doorbell.offset, doorbell.width, 0)
+        except Exception as error:  # a device's code may raise anything
+            space = self._machine.ports if doorbell.ports else self._machine.memory
+            space.on_fault(region, doorbell.offset, error)
+
+
+def _doorbells(sections: Iterable[Section], ports: bool) -> Iterator[Doorbell]:
+    for section in sections:
+        region = section.region
+        if isinstance(region, Io):
+            for offset, width in region.doorbells():
+                address = section.start + offset - section.offset
+                if section.start <= address and address + width <= section.end:
+                    yield Doorbell(ports, address, width, region, offset)
+
+
+def _zones(sections: Iterable[Section], ports: bool) -> Iterator[tuple[bool, int, int]]:
+    for section in sections:
+        region = section.region
+        if isinstance(region, Io):
+            for offsets in region.coalesced():
+                start = max(section.start + offsets.start - section.offset, section.start)
+                stop = min(section.start + offsets.stop - section.offset, section.end)
+                if start < stop:
+                    yield ports, start, stop - start
