@@ -35,7 +35,8 @@ class EventLines:
         Raises SouthbridgeError if it is bound already.
         """
         if descriptor in self._lines:
-            raise SouthbridgeError(f"event descriptor {descriptor} is bound to IRQ {self._lines[descriptor][0]} already")
+            bound = self._lines[descriptor][0]
+            raise SouthbridgeError(f"event descriptor {descriptor} is bound to IRQ {bound} already")
         self._lines[descriptor] = line, self._machine.isa.wires[line].pin()
         if not self._give(descriptor):
             self._watch.add(descriptor, lambda: self._pulse(descriptor))

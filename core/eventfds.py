@@ -1,8 +1,8 @@
 """Event descriptors (Linux's eventfd) that stand for something that a machine does: a doorbell that the guest rang, an
 interrupt that another thread or process raises.
 
-An accelerator that can do such a thing by itself does; what it leaves is done here, on a thread that sleeps until one of
-the descriptors is signalled.
+An accelerator that can do such a thing by itself does; what it leaves is done here, on a thread that sleeps until one
+of the descriptors is signalled.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 
 class EventWatch:
-    """Calls a function, with the machine's lock held, when its descriptor was signalled. The descriptors don't block."""
+    """Calls a function, with the machine's lock held, when its descriptor was signalled. Descriptors don't block."""
 
-    def __init__(self, lock: threading.RLock, name: str = "events") -> None:  # type: ignore[valid-type]
+    def __init__(self, lock: threading.RLock, name: str = "events") -> None:
         self._lock = lock
         self._name = name
         self._calls: dict[int, Callable[[], object]] = {}
@@ -70,7 +70,7 @@ class EventWatch:
     def _watch(self, poll: select.epoll, wake: int) -> None:
         while True:
             ready = [descriptor for descriptor, _ in poll.poll()]
-            with self._lock:  # type: ignore[attr-defined]
+            with self._lock:
                 if wake in ready:
                     poll.close()
                     os.close(wake)

@@ -51,7 +51,7 @@ class KvmAccelerator(Accelerator):
 
     kernel_irqchip: Literal["on", "split", "off"] = Property(
         "on",
-        doc="What the kernel plays: the interrupt controllers and the timer (on), the local APICs only (split), or nothing (off).",
+        doc="What the kernel plays: interrupt controllers and timer (on), local APICs (split), or nothing (off).",
     )
 
     def __init__(self, **values: Any) -> None:

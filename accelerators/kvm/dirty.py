@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from southbridge.memory.pieces import Piece
 from southbridge.memory.ram import PAGE_SHIFT
 from southbridge.memory.regions import Ram

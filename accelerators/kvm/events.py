@@ -1,8 +1,8 @@
 """Guest writes that don't make the CPU leave the guest: doorbells and coalesced writes.
 
 A write to a doorbell register signals an eventfd (KVM_IOEVENTFD); a thread then tells the device. Writes to a coalesced
-range are queued in a ring that the kernel shares with us (KVM_REGISTER_COALESCED_MMIO), and served before the next exit.
-Which registers are such the devices declare (`Io.doorbells`, `Io.coalesced`).
+range are queued in a ring that the kernel shares with us (KVM_REGISTER_COALESCED_MMIO), and served before the next
+exit. Which registers are such the devices declare (`Io.doorbells`, `Io.coalesced`).
 """
 
 from __future__ import annotations

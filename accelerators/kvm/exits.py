@@ -23,7 +23,7 @@ class KvmFailure(AcceleratorFailure):
 
 
 class InternalError(KvmFailure):
-    """KVM_EXIT_INTERNAL_ERROR: most often an instruction that KVM's emulator doesn't have; `instruction` begins with it."""
+    """KVM_EXIT_INTERNAL_ERROR: most often KVM's emulator lacks an instruction; `instruction` begins with it."""
 
     def __init__(self, message: str, instruction: bytes, state: X86State | None = None) -> None:
         shown = instruction.hex(" ") or "unreadable"
@@ -37,7 +37,8 @@ def describe(state: X86State) -> str:
     general = " ".join(f"{name}={value:x}" for name, value in zip(names, state.registers, strict=False))
     mode = "long" if state.msrs.get(0xC000_0080, 0) & 1 << 10 else "protected" if state.cr0 & 1 else "real"
     return (
-        f"  {mode} mode, cs={state.cs.selector:04x} (base {state.cs.base:x}) rip={state.rip:x} rflags={state.rflags:x}\n"
+        f"  {mode} mode, cs={state.cs.selector:04x} (base {state.cs.base:x}) rip={state.rip:x} "
+        f"rflags={state.rflags:x}\n"
         f"  {general}\n"
         f"  cr0={state.cr0:x} cr2={state.cr2:x} cr3={state.cr3:x} cr4={state.cr4:x}"
     )

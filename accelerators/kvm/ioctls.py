@@ -1,4 +1,4 @@
-"""KVM's requests and constants, by their names in Linux's `include/uapi/linux/kvm.h` and `arch/x86/include/uapi/asm/kvm.h`.
+"""KVM's requests and constants, by their names in Linux: `include/uapi/linux/kvm.h`, `arch/x86/include/uapi/asm/kvm.h`.
 
 What each does: Linux's Documentation/virt/kvm/api.rst, whose section numbers are given where something is remarkable.
 """

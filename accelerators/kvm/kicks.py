@@ -1,8 +1,8 @@
 """How a vCPU is made to leave the guest: promptly, from any thread, and without a signal handler in the process.
 
 The vCPU's thread blocks a signal, which KVM_RUN unblocks while it runs (KVM_SET_SIGNAL_MASK): sending it to the thread
-makes KVM_RUN return, and the signal, which nobody handles, is taken back by sigtimedwait. `immediate_exit` in the vCPU's
-shared page stands for it where the thread is just about to enter the guest.
+makes KVM_RUN return, and the signal, which nobody handles, is taken back by sigtimedwait. `immediate_exit` in the
+vCPU's shared page stands for it where the thread is just about to enter the guest.
 """
 
 from __future__ import annotations

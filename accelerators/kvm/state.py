@@ -53,7 +53,7 @@ class Registers:
 
     def get(self, request: int, structure: Structure) -> None:
         """Fills in `structure`."""
-        k.ioctl(self.descriptor, request, structure)  # type: ignore[call-overload]
+        k.ioctl(self.descriptor, request, structure)
 
     set = get
     """Passes `structure`. Raises OSError."""

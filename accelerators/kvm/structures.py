@@ -1,4 +1,4 @@
-"""KVM's structures, as `include/uapi/linux/kvm.h` and `arch/x86/include/uapi/asm/kvm.h` of Linux have them, in our names."""
+"""KVM's structures, as Linux's `include/uapi/linux/kvm.h` and `arch/x86/include/uapi/asm/kvm.h` have them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import threading
 from typing import TYPE_CHECKING
 
 from southbridge.accelerator import ExitReason, Vcpu
@@ -260,8 +259,8 @@ class KvmVcpu(Vcpu):
     def _settle(self) -> None:
         """Has an interrupt that KVM was given become a part of the state that it tells.
 
-        Where the local APIC is the kernel's and the PIC isn't, KVM keeps a vector to itself until it injects it. A signal
-        that waits already lets KVM_RUN get just as far as that; once more if the CPU has to leave HLT first.
+        Where the local APIC is the kernel's and the PIC isn't, KVM keeps a vector to itself until it injects it. A
+        signal that waits already lets KVM_RUN get just as far as that; once more if the CPU has to leave HLT first.
         """
         if self._accelerator.kernel_lapic and not self._accelerator.kernel_pic:
             for _ in range(2):

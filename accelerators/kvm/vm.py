@@ -47,7 +47,7 @@ class Vm:
 
     def set(self, request: int, structure: Structure) -> int:
         """A request that passes `structure`. Raises OSError."""
-        return k.ioctl(self.descriptor, request, structure)  # type: ignore[call-overload, no-any-return]
+        return k.ioctl(self.descriptor, request, structure)  # type: ignore[no-any-return]
 
     get = set
     """A request that fills in `structure`."""

@@ -1,5 +1,5 @@
-"""Guest memory in pieces, as accelerators that run over the host's own memory map it: whole pages of RAM and ROM, cut where a
-PC's chipset changes what answers (PAM, SMRAM), so that such a change touches little.
+"""Guest memory in pieces, as accelerators that run over the host's own memory map it: whole pages of RAM and ROM, cut
+where a PC's chipset changes what answers (PAM, SMRAM), so that such a change touches little.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Piece:
 
 
 def pieces(sections: Iterable[Section], end: int) -> Iterator[Piece]:
-    """The whole pages of memory in `sections`, cut. Raises SouthbridgeError for memory beyond `end`, the CPU's reach."""
+    """The whole pages of memory in `sections`, cut.
+
+    Raises SouthbridgeError for memory beyond `end`, the CPU's reach.
+    """
     for section in sections:
         region = section.region
         if not isinstance(region, Ram):

@@ -68,12 +68,22 @@ class ConfigBank(Bank):
         fields: Mapping[str, Field] | None = None,
         widths: Collection[int] = (),
         when: Callable[[Any], object] | None = None,
+        doorbell: bool = False,
+        coalesced: bool = False,
         doc: str = "",
     ) -> RegisterSpec:
         """Declares a configuration register; by default every width up to its own reaches it."""
-        widths = widths or [size for size in (1, 2, 4) if size <= width]
         return super().register(
-            offset, width, reset=reset, access=access, fields=fields, widths=widths, when=when, doc=doc
+            offset,
+            width,
+            reset=reset,
+            access=access,
+            fields=fields,
+            widths=widths or [size for size in (1, 2, 4) if size <= width],
+            when=when,
+            doorbell=doorbell,
+            coalesced=coalesced,
+            doc=doc,
         )
 
 

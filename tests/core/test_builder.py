@@ -140,10 +140,10 @@ def test_no_usable_accelerator(write: Callable[[str], Path], accelerator: str) -
 
 
 def test_no_accelerator_that_auto_could_choose(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "still, unicorn")
+    monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "still, kvm, unicorn")
     path = write("memory: 1M\n")
     assert refusal(path) == "accelerator: no accelerator can be used here: absent: the machine room is locked"
-    monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "still, unicorn, absent")
+    monkeypatch.setenv("SOUTHBRIDGE_DISABLE_PLUGINS", "still, kvm, unicorn, absent")
     assert refusal(path) == "accelerator: no accelerator can be used here: none is installed"
 
 

@@ -40,7 +40,7 @@ def test_it_behaves_as_memory_does(writes: list[tuple[int, int, bytes]]) -> None
     overlay.close()
 
 
-def assert_changes(overlay: Overlay, model: bytes, writes: list[tuple[int, int, bytes]]) -> None:
+def assert_changes(overlay: Overlay, model: bytes | bytearray, writes: list[tuple[int, int, bytes]]) -> None:
     """What it says has changed is what was written, in clusters, and all that differs from the base."""
     touched = [(min(one, other), max(one, other)) for one, other, _ in writes if one != other]
     clusters = {cluster for start, end in touched for cluster in range(start // CLUSTER, -(-end // CLUSTER))}

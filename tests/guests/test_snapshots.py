@@ -176,6 +176,6 @@ def test_firmware_goes_on(source: str, target: str, seed: int, tmp_path: Path, f
             machine.run("quit")
         output += rest_of(process)
     if NO_DISK not in output:
-        command = [PROGRAM, "snapshot", "restore", snapshot, "--accelerator", target]
+        command: list[str | Path] = [PROGRAM, "snapshot", "restore", snapshot, "--accelerator", target]
         output += talk(command, until=NO_DISK, timeout_s=LONG_ENOUGH_S).output
     assert lines(output) == firmware_lines

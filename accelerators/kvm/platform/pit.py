@@ -111,15 +111,15 @@ def _channel(counter: dict[str, Any], now: int) -> tuple[PitChannel, int]:
 
 def _elapsed(element: dict[str, Any], pulse: int) -> int:
     """Pulses since the count was loaded, at `pulse`."""
-    steps = max(pulse - element["pulse"], 0)
-    initial = element["initial"]
+    steps: int = max(pulse - element["pulse"], 0)
+    initial: int = element["initial"]
     if element["load_next"]:
         return max(steps - 1, 0)
     if not element["counting"]:
         return 0
     if element["mode"] == 3:
         rest = element["count"] // 2 + (element["odd"] and element["output"])
-        done = (initial + 1) // 2 - rest if element["output"] else initial - rest
+        done: int = (initial + 1) // 2 - rest if element["output"] else initial - rest
     elif element["expired"]:
         done = initial + (-element["count"] % (10_000 if element["decimal"] else 0x1_0000))
     else:
@@ -182,7 +182,9 @@ def _square_wave(element: dict[str, Any], initial: int, elapsed: int) -> None:
 
 def _next_rise(element: dict[str, Any]) -> int | None:
     """The pulse with which OUT goes high next, of an element that is up to date."""
-    mode, count, pulse = element["mode"], element["count"], element["pulse"]
+    mode: int = element["mode"]
+    count: int = element["count"]
+    pulse: int = element["pulse"]
     if not element["counting"] or element["expired"] or (not element["gate"] and mode in _GATED):
         return None
     if mode == 3:
@@ -190,4 +192,4 @@ def _next_rise(element: dict[str, Any]) -> int | None:
         rise = pulse + rest + (element["initial"] // 2 if element["output"] else 0)
     else:
         rise = pulse + count + (mode > 3)
-    return max(rise, pulse + 1)
+    return max(int(rise), pulse + 1)
