@@ -68,6 +68,9 @@ class Device(Configurable, Component):
         self.machine.isa.release(self)
         self.reset_registers()
 
+    def broke(self) -> None:
+        """Its code raised: it is broken. One that other devices call directly leaves them here."""
+
     def loaded(self) -> None:
         """State was restored: a device whose lines or ranges follow from it sets them here."""
 

@@ -13,7 +13,6 @@ import contextlib
 import logging
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,18 +20,19 @@ from typing import TYPE_CHECKING, Any
 from .accelerator import AcceleratorFailure
 from .block import Executor, ThreadExecutor
 from .board import A20Gate, MemoryRange
-from .clock import SECOND, Clock, Timer
+from .clock import SECOND, Clock
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
 from .event_lines import EventLines
 from .exchange import exchange, join, load_state, name_of, save_state
+from .faults import Faults
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, has_hooks
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
 from .life import Outcome, ResetReason, RunState, Service, ShutdownReason
 from .mainloop import Alarm
 from .memory.ram import RamBlock
-from .memory.regions import Container, Io, Section
+from .memory.regions import Container, Section
 from .memory.space import AddressSpace
 from .msrs import Msrs
 from .offload import Offload
@@ -80,9 +80,10 @@ class Machine:
         """Guards everything that the guest can see."""
         self.hooks = MachineHooks()
         self.clock = clock or Clock()
-        self.clock.on_fault = self._timer_failed
-        self.memory = AddressSpace("memory", 1 << MEMORY_BITS, self._access_failed)
-        self.ports = AddressSpace("ports", 1 << 16, self._access_failed)
+        self.faults = Faults(self)
+        self.clock.on_fault = self.faults.timer_failed
+        self.memory = AddressSpace("memory", 1 << MEMORY_BITS, self.faults.access_failed)
+        self.ports = AddressSpace("ports", 1 << 16, self.faults.access_failed)
         self.bus_memory = Container("bus", 1 << MEMORY_BITS)
         """What the memory controller passes on: PCI's and ISA's memory addresses."""
         self.memory.root.add(0, self.bus_memory, priority=-1)
@@ -319,7 +320,7 @@ class Machine:
             with self.memory.transaction(), self.ports.transaction():
                 for device in self.devices.values():
                     if not device.broken:
-                        self._guarded(device, device.reset)
+                        self.faults.guarded(device, device.reset)
         self.hooks.call.machine_reset(machine=self)
         with self.lock:
             for thread in self.vcpus:
@@ -544,21 +545,6 @@ class Machine:
         self.guest_errors.append(line)
         guest_log.info("%s", line)
 
-    def device_failed(self, device: Device, what: str, error: Exception) -> None:
-        """`device`'s code raised `error`: it is broken from now on, and the machine goes on; or ends, if strict."""
-        if self.strict:
-            raise error
-        details = "".join(traceback.format_exception(error))
-        log.error("%s is broken, and reads as ones from now on: %s: %s\n%s", device.id, what, error, details)
-        device.broken = True
-        for component in device.components():
-            for name in component.timer_specs:
-                getattr(component, name).cancel()
-        for region in device.regions():
-            region.broken = True
-        self.memory.unlink()
-        self.ports.unlink()
-
     def vcpu_failed(self, vcpu: Vcpu, error: Exception) -> None:
         """A vCPU can't go on: another accelerator takes over if the accelerator is at fault, or the machine ends."""
         if isinstance(error, AcceleratorFailure) and self.fallbacks:
@@ -574,24 +560,6 @@ class Machine:
         accelerator = self.fallbacks.pop(0)()
         log.warning("%s: %s; going on with %s", self.name, error, name_of(accelerator))
         self._swap_now(accelerator)
-
-    def _guarded(self, device: Device, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except Exception as error:  # a device's code may raise anything
-            self.device_failed(device, getattr(call, "__name__", "call"), error)
-
-    def _access_failed(self, region: Io, offset: int, error: Exception) -> None:
-        device = next((device for device in self.devices.values() if region.owner is device), None)
-        if device is None:
-            raise error
-        self.device_failed(device, f"access to {region.name} at {offset:#x}", error)
-
-    def _timer_failed(self, timer: Timer, error: Exception) -> None:
-        component = getattr(timer.call, "__self__", None)
-        if component is None:
-            raise error
-        self.device_failed(component.device, f"timer {getattr(timer.call, '__name__', '')}", error)
 
 
 class _HookListener:

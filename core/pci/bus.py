@@ -77,7 +77,7 @@ class PciBus:
             try:
                 return device.config_read(offset, size)
             except Exception as error:  # the fault is this device's, not the host bridge's
-                device.machine.device_failed(device, f"configuration read at {offset:#x}", error)
+                device.machine.faults.device_failed(device, f"configuration read at {offset:#x}", error)
         return (1 << 8 * size) - 1
 
     def config_write(self, slot: int, function: int, offset: int, size: int, value: int) -> None:
@@ -87,7 +87,7 @@ class PciBus:
             try:
                 device.config_write(offset, size, value)
             except Exception as error:  # the fault is this device's, not the host bridge's
-                device.machine.device_failed(device, f"configuration write at {offset:#x}", error)
+                device.machine.faults.device_failed(device, f"configuration write at {offset:#x}", error)
 
     def _tell(self, device: PciDevice, came: bool) -> None:
         if device.machine.state is not RunState.PRELAUNCH:

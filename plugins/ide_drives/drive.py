@@ -106,6 +106,11 @@ class Drive(Device):
             self.bus.detach(self)
         super().unrealize()
 
+    def broke(self) -> None:
+        """The cable is as if the drive weren't there."""
+        self._ticket += 1
+        self.bus.detach(self)
+
     def reset(self) -> None:
         """RESET-, or power."""
         super().reset()

@@ -94,7 +94,7 @@ def test_a_device_that_raises_is_broken_and_the_machine_goes_on(where: str, capl
     assert faulty.broken
     assert faulty.attempts == 1
     assert seen == [0xFF] * 6
-    (record,) = [record for record in caplog.records if record.name == "southbridge.machine"]
+    (record,) = [record for record in caplog.records if record.name == "southbridge.faults"]
     assert "Faulty is broken" in record.getMessage()
     assert "ZeroDivisionError: in the device" in record.getMessage()
 
