@@ -7,12 +7,14 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from .processes import watch_descriptor
 
 DESCRIPTION = """\
 extends: pc
+accelerator: ACCELERATOR
 memory: 128M
 chardevs:
   serial0: {type: "null"}
@@ -20,6 +22,8 @@ chardevs:
 devices:
   debug: {type: debugcon, iobase: 0x402, chardev: debug}
 """
+
+BELL_PORTS = 0x520
 
 DISK = """\
   disk: {type: ide-hd, drive: image}
@@ -33,30 +37,33 @@ def program() -> Path:
     return Path(sysconfig.get_path("scripts"), "southbridge")
 
 
-def description(folder: Path, image: Path | None = None) -> Path:
+def description(folder: Path, image: Path | None = None, accelerator: str = "unicorn") -> Path:
     """A machine whose debug console is standard output, with a disk or without."""
     path = folder / "machine.yaml"
-    text = DESCRIPTION.replace("DEBUG", "{type: stdio}")
+    text = DESCRIPTION.replace("DEBUG", "{type: stdio}").replace("ACCELERATOR", accelerator)
     path.write_text(text if image is None else text + DISK.replace("PATH", str(image)))
     return path
 
 
-def machine_start(path: Path, marker: bytes) -> float:
-    """Seconds from the moment when the vCPU may run until `marker` appears, in a process of its own."""
+def machine_start(path: Path, markers: Sequence[bytes]) -> dict[bytes, float]:
+    """When each of `markers` appears, in seconds after the moment when the vCPU may run, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.ours", str(path)]
     folder = Path(__file__).parent.parent
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=folder) as process:
         assert process.stdout is not None
         try:
             prefix = process.stdout.readline()
-            return watch_descriptor(process.stdout.fileno(), [marker], float(prefix), "Southbridge")[marker]
+            return watch_descriptor(process.stdout.fileno(), markers, float(prefix), "Southbridge")
         finally:
             process.kill()
 
 
 def main() -> None:
-    """The child process of `machine_start`: says on standard output when the machine starts, then runs it."""
-    from southbridge import Machine, hookimpl
+    """The child process of `machine_start`: says on standard output when the machine starts, then runs it.
+
+    The machine has a doorbell, for guests that ring it.
+    """
+    from southbridge import Device, Machine, PortBank, hookimpl
     from southbridge.builder import build
     from southbridge.description import load
 
@@ -65,7 +72,18 @@ def main() -> None:
         def machine_resumed(self, machine: Machine) -> None:
             os.write(1, f"{time.perf_counter()}\n".encode())
 
+    class Bell(Device):
+        """A doorbell, and a plain register."""
+
+        ports = PortBank(8)
+        RING = ports.register(0, 4, doorbell=True)
+        PLAIN = ports.register(4, 4)
+
+        def realize(self) -> None:
+            self.claim_ports(self.ports, BELL_PORTS)
+
     machine = build(load(sys.argv[1]))
+    machine.plug(Bell("bell"))
     machine.hooks.register(Stopwatch(), "stopwatch")
     machine.run()
 

@@ -1,4 +1,4 @@
-"""QEMU's software CPU, held before its first instruction until we say so."""
+"""QEMU, held before its first instruction until we say so."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from pathlib import Path
 
 from .processes import PATIENCE, Watched, resident, watch_descriptor
 
-MACHINE = ("qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", "qemu64", "-m", "128")
+MACHINE = ("qemu-system-x86_64", "-machine", "pc", "-cpu", "qemu64", "-m", "128")
 PLAIN = ("-nodefaults", "-display", "none", "-chardev", "stdio,id=debug")
 DEBUGCON = ("-device", "isa-debugcon,iobase=0x402,chardev=debug")
 
 
-def run(markers: Sequence[bytes], *arguments: str) -> Watched:
+def run(markers: Sequence[bytes], *arguments: str, accelerator: str = "tcg") -> Watched:
     """When each marker appeared on the debug console, in seconds after the machine was let go."""
     with tempfile.TemporaryDirectory() as folder:
         control = Path(folder, "qmp")
-        command = [*MACHINE, *PLAIN, *DEBUGCON, *arguments, "-S", "-qmp", f"unix:{control},server=on,wait=off"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        command = [
+            *MACHINE,
+            "-accel",
+            accelerator,
+            *PLAIN,
+            *DEBUGCON,
+            *arguments,
+            "-S",
+            "-qmp",
+            f"unix:{control},server=on,wait=off",
+        ]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
         try:
             with _connected(control) as client:

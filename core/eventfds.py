@@ -11,15 +11,20 @@ import contextlib
 import os
 import select
 import threading
+import time
 from collections.abc import Callable
 
 
 class EventWatch:
     """Calls a function, with the machine's lock held, when its descriptor was signalled. Descriptors don't block."""
 
-    def __init__(self, lock: threading.RLock, name: str = "events") -> None:
+    def __init__(self, lock: threading.RLock, name: str = "events", rest: float = 0) -> None:
+        """After each delivery the thread rests for so many seconds: what is signalled meanwhile is one delivery, and
+        spares whoever signals the waking of a thread.
+        """
         self._lock = lock
         self._name = name
+        self._rest = rest
         self._calls: dict[int, Callable[[], object]] = {}
         self._poll: select.epoll | None = None
         self._wake = -1
@@ -77,3 +82,5 @@ class EventWatch:
                     return
                 for descriptor in ready:
                     self.deliver(descriptor)
+            if self._rest:
+                time.sleep(self._rest)

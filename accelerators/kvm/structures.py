@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ctypes import (
     Structure,
-    c_char,
     c_int32,
     c_int64,
     c_uint8,
@@ -336,14 +335,3 @@ class CoalescedZone(Structure):
     """struct kvm_coalesced_mmio_zone"""
 
     _fields_ = [("address", c_uint64), ("size", c_uint32), ("pio", c_uint32)]
-
-
-class CoalescedWrite(Structure):
-    """struct kvm_coalesced_mmio"""
-
-    _fields_ = [
-        ("address", c_uint64),
-        ("length", c_uint32),
-        ("pio", c_uint32),
-        ("data", c_char * 8),
-    ]

@@ -64,6 +64,7 @@ class Mc146818(Device):
     INDEX = ports.register(
         0,
         fields={"ADDRESS": bits(0, 6), "NMI_DISABLE": bit(7)},
+        coalesced=True,
         doc="Which register or byte of memory DATA is; reads as ones.",
     )
     DATA = ports.register(1, doc="The register or byte of memory that INDEX chooses.")

@@ -164,7 +164,20 @@ protected_mode:
     %substr PART_MODE PART_NAME 1,3
     %ifidn PART_MODE, "lm_"
     jmp long_mode_checks                ; not every KVM has 32-bit paging
-    %elifidn PART_NAME, "return"
+    %endif
+    %ifidn PART, return
+    jmp long_mode_checks
+    %endif
+    %ifidn PART, pm_interrupts
+    jmp long_mode_checks
+    %endif
+    %ifidn PART, pm_exceptions
+    jmp long_mode_checks
+    %endif
+    %ifidn PART, pm_undisturbed
+    jmp long_mode_checks
+    %endif
+    %ifidn PART, pm_fpu
     jmp long_mode_checks
     %endif
 %endif
