@@ -5,7 +5,7 @@
 ; A command reads a pseudo-random number of sectors through a descriptor table of pseudo-random lengths into one buffer, while the
 ; CPU works on the other one; it is waited for by HLT or by looking. Real mode, so that any accelerator runs it.
 ;
-; Lines: "sum crc XXXXXXXX" (as zlib.crc32 of the data, PASSES times), "sum commands XXXXXXXX", then "ok NAME" or "FAIL NAME what",
+; A line of a dot a pass; lines "sum crc XXXXXXXX" (as zlib.crc32 of the data, PASSES times), "sum commands XXXXXXXX", then "ok NAME" or "FAIL NAME what",
 ; "ALL DONE". 82371SB (PIIX3) datasheet, bus master IDE function; "Programming Interface for Bus Master IDE Controller", revision 1.0;
 ; ATA/ATAPI-6, 8.25 (READ DMA).
 
@@ -77,8 +77,11 @@ program:
     jmp .chunk
 .last:
     call add_to_crc
+    mov al, '.'
+    call print_char_16
     dec word [passes]
     jnz .pass
+    call print_line_end_16
 
     mov esi, text_crc
     mov eax, [crc]
