@@ -3,7 +3,7 @@
     machine.event_lines.bind(descriptor, 5)     # each signal is an edge on IRQ 5
 
 The accelerator takes a descriptor while it plays the interrupt controllers (hook `irq_eventfd`), so that the interrupt
-reaches the guest without passing through this process's code. Otherwise a thread pulses the line.
+reaches the guest without passing through this process's code. Otherwise a thread raises the line.
 """
 
 from __future__ import annotations
@@ -39,26 +39,27 @@ class EventLines:
             raise SouthbridgeError(f"event descriptor {descriptor} is bound to IRQ {bound} already")
         self._lines[descriptor] = line, self._machine.isa.wires[line].pin()
         if not self._give(descriptor):
-            self._watch.add(descriptor, lambda: self._pulse(descriptor))
+            self._watch.add(descriptor, lambda: self._edge(descriptor))
 
     def unbind(self, descriptor: int) -> None:
         """It no longer is one."""
         if descriptor in self._lines:
             self._take_back(descriptor)
             self._watch.remove(descriptor)
-            del self._lines[descriptor]
+            self._lines.pop(descriptor)[1].set(False)
 
     def offload(self) -> None:
         """The accelerator plays the interrupt controllers now: whatever it takes is its."""
         for descriptor in self._lines:
             if self._give(descriptor):
                 self._watch.remove(descriptor)
+                self._lines[descriptor][1].set(False)
 
     def reclaim(self) -> None:
         """It is about to stop playing them."""
         for descriptor in list(self._given):
             self._take_back(descriptor)
-            self._watch.add(descriptor, lambda descriptor=descriptor: self._pulse(descriptor))  # type: ignore[misc]
+            self._watch.add(descriptor, lambda descriptor=descriptor: self._edge(descriptor))  # type: ignore[misc]
 
     def close(self) -> None:
         """Ends all of them."""
@@ -78,7 +79,8 @@ class EventLines:
             line, _ = self._lines[descriptor]
             self._machine.hooks.call.irq_eventfd(descriptor=descriptor, line=line, bound=False)
 
-    def _pulse(self, descriptor: int) -> None:
+    def _edge(self, descriptor: int) -> None:
+        """The line rises, and stays up: an 8259A forgets a request that goes away before it is acknowledged."""
         pin = self._lines[descriptor][1]
-        pin.set(True)
         pin.set(False)
+        pin.set(True)

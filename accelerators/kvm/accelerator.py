@@ -247,7 +247,7 @@ class KvmAccelerator(Accelerator):
     @hookimpl
     def machine_resumed(self, machine: Machine) -> None:
         """See hookspecs."""
-        self._timekeeping.resume(self._vcpus)
+        self._timekeeping.resume()
 
     @hookimpl
     def offload_device(self, device: Device, state: dict[str, Any]) -> bool | None:

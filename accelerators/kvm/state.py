@@ -34,6 +34,7 @@ from .structures import (
 )
 
 _INTERRUPTS_ENABLED = 1 << 9
+_VIRTUAL_8086 = 1 << 17
 _SEGMENTS = (*SEGMENT_REGISTERS, "tr")
 _WAITING = (k.MP_STATE_UNINITIALIZED, k.MP_STATE_INIT_RECEIVED)
 
@@ -98,13 +99,22 @@ def save(vcpu: Registers) -> X86State:
     return state
 
 
+def nmi_masked(vcpu: Registers) -> bool:
+    """Whether an NMI is being handled."""
+    events = VcpuEvents()
+    vcpu.get(k.KVM_GET_VCPU_EVENTS, events)
+    return bool(events.nmi.masked)
+
+
 def load(vcpu: Registers, state: X86State) -> None:
     """Makes `state` that of a vCPU that isn't running. Raises ValueError, naming what it can't represent."""
     if state.in_smm:
         raise ValueError("the CPU is in system management mode, which the accelerator kvm doesn't enter")
     # Control registers come first: what the others may hold depends on them. MSRs come before TSC deadlines.
-    vcpu.set(k.KVM_SET_SREGS, _sregs(state))
+    _refused("the control registers and segments", lambda: vcpu.set(k.KVM_SET_SREGS, _sregs(state)))
     vcpu.set(k.KVM_SET_REGS, _regs(state))
+    if state.rflags & _VIRTUAL_8086:
+        _check_flags(vcpu, state)
     _load_xcr0(vcpu, state.xcr0)
     area = bytearray(xsave.SIZE)
     xsave.load(area, vcpu.layout, state)
@@ -121,6 +131,14 @@ def load(vcpu: Registers, state: X86State) -> None:
             mp_state = k.MP_STATE_HALTED
         vcpu.set(k.KVM_SET_MP_STATE, MpState(mp_state))
     vcpu.set(k.KVM_SET_VCPU_EVENTS, _events(state))
+
+
+def _check_flags(vcpu: Registers, state: X86State) -> None:
+    """Raises ValueError where KVM has dropped VM, as it does on hosts that run guests in ring 3 (kvm_pvm)."""
+    regs = Regs()
+    vcpu.get(k.KVM_GET_REGS, regs)
+    if not regs.rflags & _VIRTUAL_8086:
+        raise ValueError("the CPU is in virtual-8086 mode, which this host's KVM doesn't have")
 
 
 # --- registers -------------------------------------------------------------------------------------------------------

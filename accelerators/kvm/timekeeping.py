@@ -1,4 +1,5 @@
-"""Time in the guest stands still while the machine does: KVM's clock and the time stamp counters are put back.
+"""Time in the guest stands still while the machine does: KVM's clock is put back, as the core does with the time-stamp
+counters.
 
 A guest that uses KVM's clock is told that it was paused (KVM_KVMCLOCK_CTRL), so that it doesn't take that for a lockup.
 """
@@ -18,30 +19,24 @@ if TYPE_CHECKING:
 
 
 class Timekeeping:
-    """What a virtual machine's clocks showed when it was paused."""
+    """What a virtual machine's clock showed when it was paused."""
 
     def __init__(self, vm: Vm) -> None:
         self._vm = vm
         self._clock: int | None = None
-        self._counters: dict[int, int] = {}
 
     def pause(self, vcpus: Sequence[KvmVcpu]) -> None:
         """The vCPUs have just stopped."""
         self._clock = self.clock()
-        self._counters = {vcpu.index: vcpu.tsc() for vcpu in vcpus}
         for vcpu in vcpus:
             with contextlib.suppress(OSError):  # the guest doesn't use KVM's clock
                 k.ioctl(vcpu.descriptor, k.KVM_KVMCLOCK_CTRL)
 
-    def resume(self, vcpus: Sequence[KvmVcpu]) -> None:
+    def resume(self) -> None:
         """The vCPUs are about to go on."""
-        if self._clock is None:
-            return
-        self.set_clock(self._clock)
-        self._clock = None
-        for vcpu in vcpus:
-            if vcpu.index in self._counters:
-                vcpu.set_tsc(self._counters[vcpu.index])
+        if self._clock is not None:
+            self.set_clock(self._clock)
+            self._clock = None
 
     def clock(self) -> int:
         """Nanoseconds that the guest's KVM clock shows."""

@@ -7,6 +7,7 @@ before the guest's next instruction.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import mmap
 import os
@@ -116,7 +117,7 @@ class KvmVcpu(Vcpu):
 
     def wakes(self) -> bool:
         """See Vcpu."""
-        if self._nmi:
+        if self._nmi and not state.nmi_masked(self._registers):
             return True
         controller = self._controller()
         return self._interrupts_enabled and controller is not None and controller.pending_vector() is not None
@@ -136,10 +137,10 @@ class KvmVcpu(Vcpu):
     def load(self, new: X86State) -> None:
         """See Vcpu."""
         new = self._accelerator.completed(new, self.index)
-        state.load(self._registers, new)
+        state.load(self._registers, dataclasses.replace(new, nmi_pending=False))
         self._a20, self._smbase = new.a20, new.smbase
         self._accelerator.set_a20(new.a20)
-        self._nmi = self._undefined = False
+        self._nmi, self._undefined = new.nmi_pending, False  # KVM is given it when the CPU is about to go on
         self._halted = new.halted and not self._registers.local_apic
         self._interrupts_enabled = bool(new.rflags & _INTERRUPTS_ENABLED)
         self._page[_READY] = self._page[_REQUEST_WINDOW] = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from southbridge.accelerator import ExitReason, Vcpu
+from southbridge.accelerator import Accelerator, ExitReason, Vcpu
 from southbridge.accelerators.unicorn import UnicornAccelerator
 from southbridge.cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from southbridge.memory.ram import RamBlock
@@ -70,7 +70,9 @@ class Controller:
 class FakeMachine:
     """What the accelerator needs of a machine."""
 
-    def __init__(self, memory: int = MEMORY, cpu: CpuModel | None = None) -> None:
+    def __init__(
+        self, memory: int = MEMORY, cpu: CpuModel | None = None, accelerator: Accelerator | None = None
+    ) -> None:
         self.lock = threading.RLock()
         self.memory = AddressSpace("memory", 1 << 52)
         self.ports = AddressSpace("ports", 1 << 16)
@@ -82,7 +84,7 @@ class FakeMachine:
         self.local_apics: dict[int, Any] = {}
         self.ram = RamBlock("ram", memory)
         self.log = bytearray()
-        self.accelerator: Any = UnicornAccelerator()
+        self.accelerator: Any = accelerator or UnicornAccelerator()
         machine: Any = self
         self.accelerator.attach(machine)
         self.memory.add_listener(self)
