@@ -20,14 +20,14 @@ STEPS = (
     "port read, with its loop",
     "port write, with its loop",
     "memory-mapped read, with its loop",
-    "memory-mapped write, with its loop",
+    "memory-mapped write (to the ROM), with its loop",
     "doorbell write, with its loop",
     "write to a plain register, with its loop",
 )
 DOORBELL, PLAIN = 4, 5
 
 
-def usable() -> str | None:
+def missing() -> str | None:
     """Why KVM can't be used here, or None."""
     found = availability(load("accelerators", "kvm"))  # type: ignore[arg-type]
     return None if found.usable else found.reason
@@ -45,12 +45,12 @@ def compare(folder: Path) -> Table:
     boots: list[tuple[float, float]] = []
     costs: list[list[tuple[float, float]]] = [[] for _ in STEPS]
     for _ in range(RUNS):
-        theirs = qemu.run([BOOTED], accelerator="kvm").seconds[BOOTED]
-        boots.append((ours.machine_start(firmware, [BOOTED])[BOOTED], theirs))
-        other = qemu.run(MARKS, *drive, accelerator="kvm").seconds
-        own = ours.machine_start(exits, MARKS)
+        boot = qemu.run([BOOTED], accelerator="kvm").seconds[BOOTED]
+        boots.append((ours.machine_start(firmware, [BOOTED])[BOOTED], boot))
+        theirs = qemu.run(MARKS, *drive, accelerator="kvm").seconds
+        mine = ours.machine_start(exits, MARKS)
         for step, pairs in enumerate(costs):
-            pairs.append((_cost(own, step), _cost(other, step)))
+            pairs.append((_cost(mine, step), _cost(theirs, step)))
     _row(table, 'SeaBIOS, machine start to "No bootable device."', boots, 1e3, "ms")
     for step, (name, pairs) in enumerate(zip(STEPS, costs, strict=True)):
         if step == DOORBELL:

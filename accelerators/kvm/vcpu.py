@@ -215,7 +215,9 @@ class KvmVcpu(Vcpu):
         machine = self._machine
         lock, ports = machine.lock, machine.ports
         port_read, port_write = ports.read, ports.write
+        memory_read, memory_write = machine.memory.read, machine.memory.write
         ioctl, descriptor, run = k.ioctl, self._descriptor, k.KVM_RUN
+        page, quads, kernel_lapic = self._page, self._quads, self._accelerator.kernel_lapic
         words, coalesced, zones = self._words, self._coalesced, self._events.zones
         while True:
             if self._attention:
@@ -246,6 +248,12 @@ class KvmVcpu(Vcpu):
                         port_write(access >> 16, access >> 8 & 0xFF, words[at])
                     else:
                         words[at] = port_read(access >> 16, access >> 8 & 0xFF)
+            elif reason == _EMMIO and kernel_lapic and words[_MMIO_SIZE] in _SIZES:
+                with lock:
+                    if page[_MMIO_WRITES]:
+                        memory_write(quads[_MMIO_ADDRESS], words[_MMIO_SIZE], quads[_MMIO_DATA])
+                    else:
+                        quads[_MMIO_DATA] = memory_read(quads[_MMIO_ADDRESS], words[_MMIO_SIZE])
             elif reason == _EMMIO:
                 self._memory_access()
             else:

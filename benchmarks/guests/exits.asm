@@ -6,6 +6,7 @@ org 0x7c00
 %define DEBUG 0x402
 %define COUNT 20000
 %define HPET 0xFED00000
+%define ROM 0xFFFE0000
 %define DOORBELL 0x520
 %define PLAIN 0x524
 
@@ -59,7 +60,8 @@ start:
     jnz .load
 
     mark 'd'
-    mov ecx, COUNT              ; memory-mapped writes: the same register, which ignores them
+    mov ecx, COUNT              ; memory-mapped writes: the firmware's ROM, which ignores them
+    mov ebx, ROM
 .store:
     mov [ebx], eax
     dec ecx
