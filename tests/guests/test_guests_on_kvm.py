@@ -65,14 +65,17 @@ def qemu_failures(images: Path, part: str) -> tuple[set[str], bool]:
     return set(failed), internal
 
 
+@pytest.mark.parametrize("cpus", [1, 2])
 @pytest.mark.parametrize("mode", MODES)
-def test_firmware_finds_nothing_to_boot(tmp_path: Path, mode: str) -> None:
+def test_firmware_finds_its_cpus_and_nothing_to_boot(tmp_path: Path, mode: str, cpus: int) -> None:
+    """Of several CPUs it starts the others by INIT and startup IPIs, whoever plays the local APICs."""
     description = describe(tmp_path, more="debug: {type: debugcon, chardev: debug}")
     with description.open("a") as file:
-        file.write(f"accelerator: {{type: kvm, kernel_irqchip: '{mode}'}}\n")
+        file.write(f"accelerator: {{type: kvm, kernel_irqchip: '{mode}'}}\ncpus: {cpus}\n")
         file.write("chardevs:\n  debug: {type: stdio}\n  serial0: {type: 'null'}\n")
     result = run_southbridge(description, until=b"No bootable device.", timeout_s=LONG_ENOUGH_S)
     assert b"PS2 keyboard initialized" in result.output
+    assert b"Found %d cpu(s) max supported %d cpu(s)" % (cpus, cpus) in result.output
 
 
 @pytest.mark.parametrize("mode", MODES)
