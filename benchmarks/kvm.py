@@ -1,4 +1,7 @@
-"""KVM beside QEMU with `-accel kvm`: the firmware's start, what an exit costs, and a doorbell that needs none."""
+"""KVM beside QEMU with `-accel kvm`: the firmware's start, what an exit costs, and a doorbell that needs none.
+
+In parentheses: the part of a plain write's cost.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,27 @@ from southbridge.discovery import load
 
 from . import ours, qemu
 
+Pairs = list[tuple[float, float]]
+"""Ours and QEMU's, in seconds."""
+
 BOOTED = b"No bootable device."
-MARKS = [f"<{letter}>".encode() for letter in "abcdefg"]
+MARKS = [f"<{letter}>".encode() for letter in "abcdefghijklmnop"]
 COUNT = 20_000
 RUNS = 5
 STEPS = (
-    "port read, with its loop",
-    "port write, with its loop",
-    "memory-mapped read, with its loop",
-    "memory-mapped write (to the ROM), with its loop",
-    "doorbell write, with its loop",
-    "write to a plain register, with its loop",
+    "port read",
+    "port write",
+    "memory-mapped read",
+    "memory-mapped write",
+    "doorbell, by a port",
+    "doorbell, in memory",
 )
-DOORBELL, PLAIN = 4, 5
+LOOP = len(STEPS)
+"""The step after these: the loop alone, which isn't a part of their cost."""
+PLAIN = {4: 1, 5: 3}
+"""For a doorbell's step, that of a write to a plain register of its kind."""
+RINGS = ((0, 0), (3, 8))
+"""In which ring the guest does the steps, and the mark at which it begins with them."""
 
 
 def missing() -> str | None:
@@ -42,23 +53,19 @@ def compare(folder: Path) -> Table:
     firmware = ours.description(_folder(folder, "firmware"), accelerator="kvm")
     exits = ours.description(_folder(folder, "exits"), image, accelerator="kvm")
     drive = ("-drive", f"file={image},format=raw,snapshot=on")
-    boots: list[tuple[float, float]] = []
-    costs: list[list[tuple[float, float]]] = [[] for _ in STEPS]
+    boots: Pairs = []
+    accesses: list[tuple[dict[bytes, float], dict[bytes, float]]] = []
     for _ in range(RUNS):
-        boot = qemu.run([BOOTED], accelerator="kvm").seconds[BOOTED]
-        boots.append((ours.machine_start(firmware, [BOOTED])[BOOTED], boot))
-        theirs = qemu.run(MARKS, *drive, accelerator="kvm").seconds
-        mine = ours.machine_start(exits, MARKS)
-        for step, pairs in enumerate(costs):
-            pairs.append((_cost(mine, step), _cost(theirs, step)))
+        theirs = qemu.run([BOOTED], accelerator="kvm").seconds[BOOTED]
+        boots.append((ours.machine_start(firmware, [BOOTED])[BOOTED], theirs))
+        other = qemu.run(MARKS, *drive, "-device", "pci-testdev", accelerator="kvm").seconds
+        accesses.append((ours.machine_start(exits, MARKS), other))
     _row(table, 'SeaBIOS, machine start to "No bootable device."', boots, 1e3, "ms")
-    for step, (name, pairs) in enumerate(zip(STEPS, costs, strict=True)):
-        if step == DOORBELL:
-            own = statistics.median(pair[0] for pair in pairs)
-            plain = statistics.median(pair[0] for pair in costs[PLAIN])
-            table.add_row(name, f"{own * 1e6:.2f} us", "", f"{own / plain:.2f} of a plain one")
-        else:
-            _row(table, name, pairs, 1e6, "us")
+    for ring, first in RINGS:
+        costs = [[(_cost(own, first, step), _cost(other, first, step)) for own, other in accesses] for step in range(6)]
+        for step, (name, pairs) in enumerate(zip(STEPS, costs, strict=True)):
+            plain = costs[PLAIN[step]] if step in PLAIN else None
+            _row(table, f"{name}, ring {ring}", pairs, 1e6, "us", plain)
     return table
 
 
@@ -68,11 +75,24 @@ def _folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def _cost(seconds: dict[bytes, float], step: int) -> float:
-    """Seconds of one turn of a loop."""
-    return (seconds[MARKS[step + 1]] - seconds[MARKS[step]]) / COUNT
+def _cost(seconds: dict[bytes, float], first: int, step: int) -> float:
+    """Seconds of one turn of the loop of step `step` of those that begin with mark `first`, without the loop itself."""
+    begin, loop = first + step, first + LOOP
+    turns = seconds[MARKS[begin + 1]] - seconds[MARKS[begin]]
+    return (turns - (seconds[MARKS[loop + 1]] - seconds[MARKS[loop]])) / COUNT
 
 
-def _row(table: Table, name: str, pairs: list[tuple[float, float]], scale: float, unit: str) -> None:
-    own, other = (statistics.median(column) for column in zip(*pairs, strict=True))
-    table.add_row(name, f"{own * scale:.4g} {unit}", f"{other * scale:.4g} {unit}", f"{own / other:.2f}")
+def _row(table: Table, name: str, pairs: Pairs, scale: float, unit: str, plain: Pairs | None = None) -> None:
+    """Ours and QEMU's, and what part of `plain`, if given, it is."""
+    own, other = _medians(pairs)
+    part = [
+        "" if plain is None else f" ({value / base:.2f})"
+        for value, base in zip((own, other), _medians(plain or pairs), strict=True)
+    ]
+    table.add_row(
+        name, f"{own * scale:.4g} {unit}{part[0]}", f"{other * scale:.4g} {unit}{part[1]}", f"{own / other:.2f}"
+    )
+
+
+def _medians(pairs: Pairs) -> tuple[float, float]:
+    return statistics.median(own for own, _ in pairs), statistics.median(other for _, other in pairs)

@@ -61,29 +61,22 @@ def machine_start(path: Path, markers: Sequence[bytes]) -> dict[bytes, float]:
 def main() -> None:
     """The child process of `machine_start`: says on standard output when the machine starts, then runs it.
 
-    The machine has a doorbell, for guests that ring it.
+    The machine has the device that the guest exits.asm uses.
     """
-    from southbridge import Device, Machine, PortBank, hookimpl
+    from southbridge import Machine, hookimpl
     from southbridge.builder import build
+    from southbridge.construct import make_device
     from southbridge.description import load
+
+    from .testdev import TestDevice
 
     class Stopwatch:
         @hookimpl
         def machine_resumed(self, machine: Machine) -> None:
             os.write(1, f"{time.perf_counter()}\n".encode())
 
-    class Bell(Device):
-        """A doorbell, and a plain register."""
-
-        ports = PortBank(8)
-        RING = ports.register(0, 4, doorbell=True)
-        PLAIN = ports.register(4, 4)
-
-        def realize(self) -> None:
-            self.claim_ports(self.ports, BELL_PORTS)
-
     machine = build(load(sys.argv[1]))
-    machine.plug(Bell("bell"))
+    machine.plug(make_device(machine, TestDevice, "test"))
     machine.hooks.register(Stopwatch(), "stopwatch")
     machine.run()
 
