@@ -1,4 +1,4 @@
-"""Prints each cost beside QEMU's: from machine start to "No bootable device.", the whole command, guest accesses."""
+"""Prints each cost beside QEMU's: firmware's start, whole commands, guest accesses; KVM's too, if it is there."""
 
 from __future__ import annotations
 
@@ -71,6 +71,21 @@ def row(table: Table, name: str, own: float, other: float, unit: str) -> None:
     table.add_row(name, f"{own:.3g} {unit}", f"{other:.3g} {unit}", f"{own / other:.2f}")
 
 
+def standing_still(*, with_kvm: bool) -> Table:
+    """What is done between two instructions of the guest."""
+    table = Table("256 MiB of memory", "Southbridge", title="while the guest stands still")
+    with tempfile.TemporaryDirectory() as folder:
+        for first, second in (("unicorn", "unicorn"), *((("unicorn", "kvm"),) if with_kvm else ())):
+            for name, value in exchange.swap_times(Path(folder), first, second).items():
+                table.add_row(f"accelerator exchanged, {name}", f"{value:.1f} ms")
+        times = exchange.snapshot_times(Path(folder))
+        table.add_row("snapshot saved", f"{times['save']:.0f} ms, a file of {times['MiB']:.0f} MiB")
+        table.add_row("snapshot restored", f"{times['restore']:.0f} ms")
+        if with_kvm:
+            table.add_row("dirty log of 16 MiB, 480 dirty pages, KVM", f"{exchange.dirty_sync(Path(folder)):.1f} us")
+    return table
+
+
 def main() -> None:
     table = Table("", "Southbridge", "QEMU TCG", "ratio", title=f"median of runs, {time.strftime('%Y-%m-%d')}")
     inside = Table("", "Southbridge", title="inside the machine")
@@ -92,6 +107,13 @@ def main() -> None:
     for what, cost in core.costs().items():
         inside.add_row(what, f"{cost:.2f} us")
     console.print(inside)
+    missing = kvm.usable()
+    if missing is not None:
+        console.print(f"KVM is left out: {missing}")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            console.print(kvm.compare(Path(folder)))
+    console.print(standing_still(with_kvm=missing is None))
 
 
 main()
