@@ -88,26 +88,16 @@ def standing_still(*, with_kvm: bool) -> Table:
 
 def main() -> None:
     table = Table("", "Southbridge", "QEMU TCG", "ratio", title=f"median of runs, {time.strftime('%Y-%m-%d')}")
-    inside = Table("", "Southbridge", title="inside the machine")
+    inside = Table("", "Southbridge", title="inside the core")
     console = Console(width=110 if not sys.stdout.isatty() else None)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        boot_times(table, folder)
-        accesses(table, folder)
-        console.print(table)
-        missing = kvm.missing()
-        if missing:
-            console.print(f"KVM is left out: {missing}")
-        else:
-            console.print(kvm.compare(folder))
-            inside.add_row("dirty log of 16 MiB, 480 pages, under KVM", f"{exchange.dirty_sync(folder):.1f} us")
-        for first, second in (("unicorn", "unicorn"), *(() if missing else (("unicorn", "kvm"),))):
-            for what, cost in exchange.swap_times(folder, first, second).items():
-                inside.add_row(f"swap with 256 MiB, {what}", f"{cost:.1f} ms")
-    for what, cost in core.costs().items():
-        inside.add_row(what, f"{cost:.2f} us")
+    with tempfile.TemporaryDirectory() as folder:
+        boot_times(table, Path(folder))
+        accesses(table, Path(folder))
+    console.print(table)
+    for name, cost in core.costs().items():
+        inside.add_row(name, f"{cost:.2f} us")
     console.print(inside)
-    missing = kvm.usable()
+    missing = kvm.missing()
     if missing is not None:
         console.print(f"KVM is left out: {missing}")
     else:
