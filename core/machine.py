@@ -38,7 +38,7 @@ from .msrs import Msrs
 from .offload import Offload
 from .requests import Requests, Result
 from .vcpus import VcpuThread
-from .x86 import X86State
+from .x86 import MSR_TSC, X86State
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
@@ -326,6 +326,9 @@ class Machine:
             for thread in self.vcpus:
                 state = X86State(a20=self.a20.enabled, waiting_for_sipi=thread.index > 0)
                 state.registers[2] = self.cpu.signature
+                counter = thread.vcpu.tsc()
+                if counter is not None:  # not every accelerator can set it back
+                    state.msrs[MSR_TSC] = counter
                 thread.load(state)
             self.offload.begin()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from southbridge.accelerator import AcceleratorFailure, ExitReason, Vcpu
 from southbridge.memory.ram import RamBlock
-from southbridge.x86 import PendingEvent, X86State
+from southbridge.x86 import MSR_TSC, PendingEvent, X86State
 
 from . import cpu_model
 from . import library as lib
@@ -66,7 +66,8 @@ class UnicornVcpu(Vcpu):
         """From a loaded state; the CPU didn't run since."""
         self._engine, self._map = self._open(library)
         self._power_on_msrs = states.power_on_msrs(self._engine)
-        self.load(X86State())
+        # The counter begins with the host's, as that of a KVM does which can't set it: an exchange is no leap in time.
+        self.load(X86State(msrs={MSR_TSC: self._engine.time_stamp}))
 
     # --- Vcpu ----------------------------------------------------------------------------------------------------
 

@@ -93,6 +93,19 @@ def test_time_stands_still_in_a_pause() -> None:
     assert len(set(times)) == 1
 
 
+def test_a_reset_leaves_the_time_stamp_counter_alone() -> None:
+    pc = Pc(calls(0))
+
+    def reset() -> None:
+        pc.vcpu.counter = 100
+        pc.call.functions[0] = pc.vcpu.kick
+        pc.machine.request_reset(ResetReason.HOST)
+
+    pc.call.functions.append(reset)
+    pc.run()
+    assert [state.msrs for state in pc.vcpu.loads] == [{}, {MSR_TSC: 100}]
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_the_time_stamp_counter_stands_still_in_a_pause(known: bool) -> None:
     pc = Pc(calls(0))

@@ -123,7 +123,7 @@ def test_part_of_the_cpu_guest_under_exchanges(images: Path, tmp_path: Path, par
 
 @pytest.mark.parametrize("mode", MODES)
 def test_disk_guest_under_exchanges(images: Path, tmp_path: Path, mode: str) -> None:
-    image, crc = disk_guest(images, sectors=16384, passes=2)
+    image, crc = disk_guest(images, sectors=16384, passes=3)
     machine, serial = machine_for(tmp_path, image)
     plan = Plan(3, MANY, to=[kvm(mode), UNICORN], firmware=False, accesses=20, clock_ns=2_000_000, delay_ns=200_000)
     ran = run_machine(machine, serial, plan)
