@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from southbridge import ResetReason, RunState, ShutdownReason, X86State
 from southbridge.vcpus import VcpuThread
+from southbridge.x86 import MSR_TSC
 
 from tests.core.fake_pc import Pc, calls, halts, spins, wait_until_halted
 
