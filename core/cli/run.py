@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -117,10 +119,39 @@ def _stopped_by_signals(machine: Machine) -> Iterator[None]:
     # What is ignored stays so: nohup, and a shell's background jobs, rely on it.
     handled = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in handled}
+    machine.services.append(SignalsWake())
     try:
         yield
     finally:
         restore()
+
+
+class SignalsWake:
+    """While it serves, a signal wakes the main loop, which belongs to the main thread.
+
+    Python runs a signal's handler when the main thread executes Python code. One that comes when the loop is just about
+    to sleep would wait until something else wakes it: so the signal itself writes to a socket that the loop listens to.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: tuple[socket.socket, socket.socket] | None = None
+
+    async def start(self) -> None:
+        """See Service."""
+        self._sockets = receiver, sender = socket.socketpair()
+        for end in self._sockets:
+            end.setblocking(False)
+        asyncio.get_running_loop().add_reader(receiver, receiver.recv, 4096)
+        self._before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+
+    async def stop(self) -> None:
+        """See Service."""
+        if self._sockets is not None:
+            signal.set_wakeup_fd(self._before)
+            asyncio.get_running_loop().remove_reader(self._sockets[0])
+            for end in self._sockets:
+                end.close()
+            self._sockets = None
 
 
 def _failed(error: Exception) -> int:
