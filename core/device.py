@@ -18,6 +18,7 @@ from .properties import Configurable
 from .units import format_size
 
 if TYPE_CHECKING:
+    from .acpi import AcpiTables
     from .interrupts import Pin
     from .machine import Machine
 
@@ -70,6 +71,9 @@ class Device(Configurable, Component):
 
     def broke(self) -> None:
         """Its code raised: it is broken. One that other devices call directly leaves them here."""
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """Says of itself to ACPI what an operating system doesn't find out by itself. Called again at each reset."""
 
     def loaded(self) -> None:
         """State was restored: a device whose lines or ranges follow from it sets them here."""

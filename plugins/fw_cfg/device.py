@@ -8,6 +8,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from southbridge.acpi import AcpiTables, string
+from southbridge.acpi.resources import io, resource_template
+from southbridge.acpi.terms import device, name
 from southbridge.banks import PortBank
 from southbridge.component import State
 from southbridge.device import Device
@@ -23,6 +26,8 @@ from .items import u16, u32, u64
 PORTS = 0x510
 SIGNATURE = b"QEMU CFG"
 NO_ITEM = 0xFFFF
+HIDDEN = 0x0B
+"""ACPI: present, enabled, working; not shown."""
 WRITE_FLAG = 0x4000
 """In a key: an obsolete way to write items; selects the same item."""
 PADDING_LIMIT = MiB
@@ -77,6 +82,18 @@ class FwCfg(Device):
             return path.read_bytes()
         except OSError as error:
             raise SouthbridgeError(f"{self.id}: files: {name}: can't read {path}: {error.strerror}") from None
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """For guests that read the files too. It isn't shown to users (the _STA)."""
+        resources = [io(PORTS, 12)]
+        tables.isa(
+            device(
+                "FWCF",
+                name("_HID", string("QEMU0002")),
+                name("_STA", HIDDEN),
+                name("_CRS", resource_template(*resources)),
+            )
+        )
 
     def reset(self) -> None:
         """Nothing is selected; the items are gathered anew."""

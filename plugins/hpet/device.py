@@ -8,6 +8,10 @@ from __future__ import annotations
 import struct
 from typing import ClassVar
 
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import memory32_fixed, resource_template
+from southbridge.acpi.tables import hpet
+from southbridge.acpi.terms import device, name
 from southbridge.banks import MmioBank
 from southbridge.component import Parts, State
 from southbridge.device import Device
@@ -24,6 +28,8 @@ FEMTOSECONDS = 1_000_000
 CAPABILITIES = TICK * FEMTOSECONDS << 32 | 0x8086 << 16 | 1 << 15 | 1 << 13 | TIMERS - 1 << 8 | 0x01
 FIRMWARE_ITEM = 0x8004
 """fw_cfg's item that describes HPETs."""
+LEAST_TICKS = 100
+"""Of a period."""
 MASK_64 = (1 << 64) - 1
 
 
@@ -32,7 +38,7 @@ def firmware_item() -> bytes:
 
     There is room for eight (QEMU's fw_cfg).
     """
-    return (b"\x01" + struct.pack("<IQHB", CAPABILITIES & 0xFFFF_FFFF, BASE, 100, 0)).ljust(1 + 8 * 15, b"\0")
+    return (b"\x01" + struct.pack("<IQHB", CAPABILITIES & 0xFFFF_FFFF, BASE, LEAST_TICKS, 0)).ljust(1 + 8 * 15, b"\0")
 
 
 class Hpet(Device):
@@ -91,6 +97,12 @@ class Hpet(Device):
         super().unrealize()
         if self.machine.devices.get(self.id) is self:
             self.machine.firmware_config.items.pop(FIRMWARE_ITEM, None)
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """A table of its own, and a device with the addresses."""
+        resources = [memory32_fixed(BASE, SIZE)]
+        tables.add(hpet(CAPABILITIES & 0xFFFF_FFFF, BASE, LEAST_TICKS))
+        tables.system(device("HPET", name("_HID", eisa_id("PNP0103")), name("_CRS", resource_template(*resources))))
 
     def reset(self) -> None:
         """The counter stands at 0, and every line is the others'."""

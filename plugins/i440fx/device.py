@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import bus_numbers, io, io_window, memory_window, resource_template
+from southbridge.acpi.terms import name
 from southbridge.banks import PortBank
 from southbridge.board import MemoryRange
 from southbridge.errors import RealizeError
@@ -22,6 +25,10 @@ from southbridge.units import GiB, KiB, MiB
 from .shadow import SEGMENTS, Segment, modes
 
 CONFIGURATION_PORTS = 0xCF8
+PCI_END = 0xFEC0_0000
+"""Up to here PCI devices may be: above are the APICs, the HPET and the firmware."""
+HIGH_WINDOW = 32 * GiB
+"""How much room there is for PCI devices above all memory."""
 ROW = 8 * MiB
 """The unit of the DRAM row boundary registers."""
 LARGEST_ROW = 128 * MiB
@@ -197,6 +204,28 @@ class I440fx(PciDevice):
             self.claim_memory(Alias("memory above 4 GiB", ram, low, size - low, owner=self), 4 * GiB)
             self._placed_memory.append(MemoryRange(4 * GiB, size - low))
         machine.memory_map.extend(self._placed_memory)
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """What the bus has: numbers, ports, and the addresses where no memory is."""
+        resources = [
+            bus_numbers(0, 0xFF),
+            io(CONFIGURATION_PORTS, 8),
+            io_window(0, CONFIGURATION_PORTS - 1),
+            io_window(CONFIGURATION_PORTS + 8, 0xFFFF),
+            memory_window(640 * KiB, 768 * KiB - 1, cacheable=True),
+            memory_window(low_memory(self.machine.ram.size), PCI_END - 1),
+        ]
+        size = self.machine.ram.size
+        start = -(-(4 * GiB + size - low_memory(size)) // GiB) * GiB
+        if start + HIGH_WINDOW <= 1 << self.machine.cpu.physical_bits:
+            resources.append(memory_window(start, start + HIGH_WINDOW - 1, cacheable=True))
+        tables.host_bridge(
+            self.bus,
+            "PCI0",
+            name("_HID", eisa_id("PNP0A03")),
+            name("_UID", 0),
+            name("_CRS", resource_template(*resources)),
+        )
 
     def reset(self) -> None:
         """All of C0000h to FFFFFh is the bus's, SMRAM is closed and unlocked."""

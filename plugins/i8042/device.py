@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import io, irq, resource_template
+from southbridge.acpi.terms import device, name
 from southbridge.banks import PortBank
 from southbridge.component import Part, State, timer
 from southbridge.device import Device
@@ -82,6 +85,15 @@ class I8042(Device):
         self.keyboard_irq = self.claim_irq(KEYBOARD_IRQ)
         self.mouse_irq = self.claim_irq(MOUSE_IRQ)
         self.keyboard.notify = self.mouse.notify = self._fill
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """Keyboard and mouse are two devices; the keyboard has the ports."""
+        keyboard = [io(DATA_PORT, 1), io(COMMAND_PORT, 1), irq(KEYBOARD_IRQ)]
+        tables.isa(
+            device("KBD", name("_HID", eisa_id("PNP0303")), name("_CRS", resource_template(*keyboard))),
+            device("MOU", name("_HID", eisa_id("PNP0F13")), name("_CRS", resource_template(irq(MOUSE_IRQ)))),
+        )
+        tables.has_keyboard_controller = True
 
     def reset(self) -> None:
         """Power-on: the buffers are empty, A20 is open."""

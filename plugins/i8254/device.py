@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import io, irq, resource_template
+from southbridge.acpi.terms import device, name
 from southbridge.banks import PortBank
 from southbridge.component import Parts, timer
 from southbridge.device import Device
@@ -54,6 +57,14 @@ class I8254(Device):
         self.claim_ports(self.control_port, CONTROL_PORT)
         self.claim_ports(self.nmisc_port, NMISC_PORT)
         self.interrupt = self.claim_irq(0)
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """The timer, and the speaker that counter 2 drives."""
+        timer = [io(COUNTER_PORTS, 4), irq(0)]
+        tables.isa(
+            device("TMR", name("_HID", eisa_id("PNP0100")), name("_CRS", resource_template(*timer))),
+            device("SPKR", name("_HID", eisa_id("PNP0800")), name("_CRS", resource_template(io(NMISC_PORT, 1)))),
+        )
 
     def reset(self) -> None:
         """The counters stand still until they are programmed."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import io, irq, resource_template
+from southbridge.acpi.terms import device, name
 from southbridge.component import Part
 from southbridge.device import Device
 from southbridge.interrupts import Sink, Wire
@@ -58,6 +61,11 @@ class I8259(Device):
                 wire.disconnect(sink)
             self.machine.isa.on_trigger_change.remove(self._triggers_changed)
             self.machine.interrupt_controller = None
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """The pair is one device."""
+        ports = [io(MASTER_PORTS, 2), io(SLAVE_PORTS, 2), irq(CASCADE)]
+        tables.isa(device("PIC", name("_HID", eisa_id("PNP0000")), name("_CRS", resource_template(*ports))))
 
     def reset(self) -> None:
         """Neither chip requests anything until it is initialized. The inputs are as the devices drive them."""

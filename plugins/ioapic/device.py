@@ -9,6 +9,8 @@ from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
+from southbridge.acpi import AcpiTables
+from southbridge.acpi.tables import io_apic, override
 from southbridge.banks import MmioBank
 from southbridge.component import State
 from southbridge.device import Device
@@ -107,6 +109,11 @@ class Ioapic(Device):
                 wire.disconnect(sink)
             self.machine.eoi_listeners.remove(self.end_of_interrupt)
             self.machine.set_level_routes({})
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """Where it is, and which line comes in elsewhere."""
+        tables.interrupts.io_apics.append(io_apic(0, BASE))
+        tables.interrupts.overrides.append(override(0, TIMER_INPUT))
 
     def reset(self) -> None:
         """Every input is masked."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
+from southbridge.acpi import AcpiTables
+from southbridge.acpi.tables import local_apic, local_nmi
 from southbridge.component import Parts
 from southbridge.device import Device
 from southbridge.errors import RealizeError
@@ -126,6 +128,11 @@ class Lapic(Device):
             self.machine.local_apics.clear()
             self.machine.msrs.release(MSR_APIC_BASE)
             self.machine.msrs.release(MSR_TSC_DEADLINE)
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """One for each CPU; NMI comes in on LINT1."""
+        entries = [local_apic(index, index) for index in range(self.machine.cpus)]
+        tables.interrupts.local_apics += [*entries, local_nmi(1)]
 
     def reset(self) -> None:
         """As after power-up."""

@@ -10,6 +10,9 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import io, irq, resource_template
+from southbridge.acpi.terms import device, name
 from southbridge.banks import PortBank
 from southbridge.clock import MICROSECOND, SECOND
 from southbridge.component import State, timer
@@ -26,8 +29,9 @@ UPDATE_WARNING = 244 * MICROSECOND
 """How long before an update UIP announces it."""
 TICK, TICKS = 1_953_125, 64
 """A period of the 32768 Hz crystal: 1953125/64 ns."""
+CENTURY = 0x32
 NVRAM, NVRAM_SIZE = 0x0E, 0x72
-CLOCK_REGISTERS = (*range(NVRAM), 0x32)
+CLOCK_REGISTERS = (*range(NVRAM), CENTURY)
 
 
 def _base(value: object) -> str:
@@ -162,6 +166,12 @@ class Mc146818(Device):
     def host_time(self) -> datetime:
         """The host's time: looked at once. From then on the machine clock counts."""
         return datetime.now(UTC)
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """The clock, and where it keeps the century."""
+        resources = [io(PORTS, 2), irq(IRQ)]
+        tables.isa(device("RTC", name("_HID", eisa_id("PNP0B00")), name("_CRS", resource_template(*resources))))
+        tables.century = CENTURY
 
     def reset(self) -> None:
         """RESET switches the interrupts off; time, date and memory stay."""

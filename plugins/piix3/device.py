@@ -9,12 +9,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
+from southbridge.acpi import AcpiTables
 from southbridge.banks import PortBank
 from southbridge.interrupts import Pin
 from southbridge.life import ResetReason
 from southbridge.pci import CONFIG, PciDevice, PciIds
 from southbridge.pci.config import STATUS_FIELDS
 from southbridge.registers import RO, bit, bits
+
+from . import acpi
 
 RESET_CONTROL = 0xCF9
 EDGE_LEVEL_CONTROL = 0x4D0
@@ -148,6 +151,10 @@ class Piix3(PciDevice):
         for wire, sink in zip(self.bus.wires, getattr(self, "_sinks", []), strict=False):
             wire.disconnect(sink)
         super().unrealize()
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """The ISA bus, and the interrupt routers."""
+        acpi.describe(self, tables)
 
     def reset(self) -> None:
         """Routes nothing; all lines are edge-triggered."""

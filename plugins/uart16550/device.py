@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
+from southbridge.acpi import AcpiTables, eisa_id
+from southbridge.acpi.resources import io, irq, resource_template
+from southbridge.acpi.terms import device, name
 from southbridge.banks import PortBank
 from southbridge.chardev import CharBackend
 from southbridge.clock import SECOND
@@ -155,6 +158,19 @@ class Uart16550(Device):
         if self.chardev is not None and self.chardev.frontend is self:
             self.chardev.frontend = None
         super().unrealize()
+
+    def acpi(self, tables: AcpiTables) -> None:
+        """A COM port."""
+        where = tables.unique("COM")
+        resources = [io(self.iobase, 8), irq(self.irq)]
+        tables.isa(
+            device(
+                where,
+                name("_HID", eisa_id("PNP0501")),
+                name("_UID", int(where.removeprefix("COM"))),
+                name("_CRS", resource_template(*resources)),
+            )
+        )
 
     def reset(self) -> None:
         """Master reset."""

@@ -1,0 +1,8 @@
+"""ACPI tables: an AML builder, the tables, and how devices contribute to them."""
+
+from .aml import AcpiError, Aml, eisa_id, integer, string
+from .build import build
+from .contributions import AcpiTables
+from .linker import Placed, TableSet
+
+__all__ = ["AcpiError", "AcpiTables", "Aml", "Placed", "TableSet", "build", "eisa_id", "integer", "string"]

@@ -1,0 +1,127 @@
+"""From tables to guest memory: addresses and checksums.
+
+Either firmware places them, by QEMU's loader script (`loader_files`: "etc/table-loader" and the two files that it
+names; the format is in QEMU's hw/acpi/bios-linker-loader), or the machine does itself (`place`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .aml import AcpiError
+from .tables import Table
+
+LARGEST = 0x2_0000
+"""All the tables of a machine: what SeaBIOS has room for at the end of memory, with something to spare."""
+
+SCRIPT, TABLES, RSDP = "etc/table-loader", "etc/acpi/tables", "etc/acpi/rsdp"
+_ALLOCATE, _ADD_POINTER, _ADD_CHECKSUM = 1, 2, 3
+_HIGH, _F_SEGMENT = 1, 2
+_COMMAND = 128
+_NAME = 56
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Tables that are at home at the addresses that they were placed at."""
+
+    rsdp: bytes
+    tables: bytes
+
+
+class TableSet:
+    """A machine's tables, one after another, and the pointer to them. Raises AcpiError for more than fit."""
+
+    def __init__(self, rsdp: Table, tables: Iterable[Table]) -> None:
+        self.rsdp = rsdp
+        self.tables = list(tables)
+        self.offsets: dict[str, int] = {}
+        self.alignment = max((table.alignment for table in self.tables), default=1)
+        size = 0
+        for table in self.tables:
+            size = -(-size // table.alignment) * table.alignment
+            if table.name in self.offsets:
+                raise AcpiError(f"there are two ACPI tables named {table.name!r}")
+            self.offsets[table.name] = size
+            size += len(table.data)
+        self.size = size
+        if size > LARGEST:
+            largest = max(self.tables, key=lambda table: len(table.data))
+            raise AcpiError(
+                f"the ACPI tables take {size:#x} bytes, {len(largest.data):#x} of them {largest.name}; "
+                f"{LARGEST:#x} have room"
+            )
+
+    def __getitem__(self, name: str) -> Table:
+        """The table of that name."""
+        return next(table for table in self.tables if table.name == name)
+
+    def loader_files(self) -> dict[str, bytes]:
+        """The files for firmware that follows QEMU's loader script."""
+        script = [
+            _allocate(RSDP, self.rsdp.alignment, _F_SEGMENT),
+            _allocate(TABLES, self.alignment, _HIGH),
+        ]
+        for file, table, base in self._everything():
+            script += [_add_pointer(file, base + pointer.offset, pointer.size) for pointer in table.pointers]
+        for file, table, base in self._everything():
+            script += [
+                _add_checksum(file, base + sum_.offset, base + sum_.start, sum_.length) for sum_ in table.checksums
+            ]
+        contents = self._contents(0)
+        return {SCRIPT: b"".join(script), TABLES: contents.tables, RSDP: contents.rsdp}
+
+    def place(self, address: int) -> Placed:
+        """The tables for `address`, which is a multiple of `alignment`, below 4 GiB; the pointer may be anywhere."""
+        if address % self.alignment:
+            raise ValueError(f"{address:#x} isn't a multiple of {self.alignment}")
+        contents = self._contents(address)
+        placed = {RSDP: bytearray(contents.rsdp), TABLES: bytearray(contents.tables)}
+        for file, table, base in self._everything():
+            data = placed[file]
+            for sum_ in table.checksums:
+                start = base + sum_.start
+                data[base + sum_.offset] = -sum(data[start : start + sum_.length]) & 0xFF
+        return Placed(bytes(placed[RSDP]), bytes(placed[TABLES]))
+
+    def _everything(self) -> Iterable[tuple[str, Table, int]]:
+        """Each table with the file that it is in, and where in it."""
+        yield RSDP, self.rsdp, 0
+        for table in self.tables:
+            yield TABLES, table, self.offsets[table.name]
+
+    def _contents(self, address: int) -> Placed:
+        """The bytes, with pointers for tables that begin at `address`."""
+        rsdp, tables = bytearray(self.rsdp.data), bytearray(self.size)
+        for table in self.tables:
+            offset = self.offsets[table.name]
+            tables[offset : offset + len(table.data)] = table.data
+        for file, table, base in self._everything():
+            data = rsdp if file == RSDP else tables
+            for pointer in table.pointers:
+                target = (address + self.offsets[pointer.target]).to_bytes(pointer.size, "little")
+                data[base + pointer.offset : base + pointer.offset + pointer.size] = target
+        return Placed(bytes(rsdp), bytes(tables))
+
+
+def _command(code: int, *fields: bytes) -> bytes:
+    return (struct.pack("<I", code) + b"".join(fields)).ljust(_COMMAND, b"\0")
+
+
+def _file(name: str) -> bytes:
+    return name.encode().ljust(_NAME, b"\0")
+
+
+def _allocate(file: str, alignment: int, zone: int) -> bytes:
+    return _command(_ALLOCATE, _file(file), struct.pack("<IB", alignment, zone))
+
+
+def _add_pointer(file: str, offset: int, size: int) -> bytes:
+    """To what stands at `offset` of `file`, the address of TABLES is added."""
+    return _command(_ADD_POINTER, _file(file), _file(TABLES), struct.pack("<IB", offset, size))
+
+
+def _add_checksum(file: str, offset: int, start: int, length: int) -> bytes:
+    return _command(_ADD_CHECKSUM, _file(file), struct.pack("<III", offset, start, length))
