@@ -55,6 +55,10 @@ def build(description: Description, *, strict: bool = False) -> Machine:
         _bring_up(machine, _parts(description, BACKENDS), _open)
         _check_use(machine, description)
         _bring_up(machine, sorted(_parts(description, ("devices",)), key=_takes_any_slot), _realize)
+        if description.boot is not None:
+            from .boot.prepare import prepare  # only now: decompressors take time to import
+
+            prepare(machine, description.boot)
         machine.created()
         machine.set_accelerator(accelerator)
     except BaseException:

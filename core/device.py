@@ -38,6 +38,9 @@ class Device(Configurable, Component):
     hotpluggable: ClassVar[bool] = False
     """Whether it may come and go while the machine runs."""
 
+    is_firmware: ClassVar[bool] = False
+    """It holds what the CPU executes first; a machine with `firmware: none` does without it."""
+
     machine: Machine
 
     def __init__(self, id: str, **properties: Any) -> None:

@@ -177,6 +177,12 @@ class Lifecycle:
         """Every device was reset, and the CPUs are about to be. Also before the first run."""
 
     @hookspec
+    def machine_set_up(self, machine: Machine) -> None:
+        """A kernel is about to begin without firmware: devices do with their registers what a PC's firmware does, so
+        that an operating system finds RAM, interrupt routes and decoders as it may expect. After `machine_reset`.
+        """
+
+    @hookspec
     def machine_paused(self, machine: Machine) -> None:
         """The vCPUs and the clock stand still."""
 

@@ -42,6 +42,7 @@ from .x86 import MSR_TSC, X86State
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
+    from .boot import Boot
     from .description import Description
     from .device import Device
 
@@ -112,6 +113,11 @@ class Machine:
         self.services: list[Service] = []
         self.description: Description | None = None
         """What it was built from."""
+        self.boot: Boot | None = None
+        """What starts the first CPU after a reset, instead of the reset vector's firmware."""
+        self.boot_tables: Callable[[int], tuple[bytes, int]] | None = None
+        """What an operating system is told by tables in memory where no firmware puts them there: given their
+        address, their bytes, and the address in them of ACPI's root pointer."""
         self.accelerator: Accelerator | None = None
         self.accelerator_choices: dict[str, Mapping[str, Any]] = {}
         """What the description says of accelerators: properties by name."""
@@ -203,7 +209,7 @@ class Machine:
         try:
             for index in range(self.cpus):
                 self.vcpus.append(VcpuThread(self, self.accelerator.create_vcpu(index)))
-            self._reset_now()
+            self._reset_now(starting=self._initial_state is None)
             if self._initial_state is not None:
                 with self.lock:
                     load_state(self, self._initial_state)
@@ -312,8 +318,8 @@ class Machine:
         if running:
             self._release_vcpus()
 
-    def _reset_now(self) -> None:
-        """Resets devices and CPUs; no vCPU is in the guest."""
+    def _reset_now(self, *, starting: bool = True) -> None:
+        """Resets devices and CPUs; no vCPU is in the guest. Not `starting`: memory and CPUs are about to be loaded."""
         with self.lock:
             self.offload.end()
             self.msrs.reset()
@@ -324,8 +330,11 @@ class Machine:
         self.hooks.call.machine_reset(machine=self)
         with self.lock:
             for thread in self.vcpus:
-                state = X86State(a20=self.a20.enabled, waiting_for_sipi=thread.index > 0)
-                state.registers[2] = self.cpu.signature
+                if self.boot is not None and starting and thread.index == 0:
+                    state = self.boot.start(self)
+                else:
+                    state = X86State(a20=self.a20.enabled, waiting_for_sipi=thread.index > 0)
+                    state.registers[2] = self.cpu.signature
                 counter = thread.vcpu.tsc()
                 if counter is not None:  # not every accelerator can set it back
                     state.msrs[MSR_TSC] = counter

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..boot import BootSettings
 from ..cpu_models import find_model
+from ..device import Device
 from ..discovery import KINDS, names, nearest
 from ..discovery import load as load_plugin
 from ..errors import DescriptionError, Location, PluginError, SouthbridgeError
 from ..properties import Configurable
 from ..units import GiB, KiB, MiB, format_size, parse_size
+from .booting import BOOT_KEYS, boot_settings
 from .loader import SECTIONS, load_tree
 from .nodes import Node, Scalar, Sequence, Table, is_null, what_is
 from .values import validated_values
@@ -28,7 +31,7 @@ MOST_CPUS = 255
 DEFAULT_CPU = "portable"
 HOST_CPU = "host"
 ON_INTERNAL_ERROR = ("stop", "swap")
-KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "memory", *SECTIONS)
+KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "memory", *BOOT_KEYS, *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Description:
     accelerators: tuple[Choice, ...]
     swaps_on_error: bool
     """The next one of `accelerators` takes over from one that can't go on executing the guest."""
+    boot: BootSettings | None
+    """The kernel to boot; None: what the firmware finds."""
     sections: Mapping[str, Mapping[str, Part]]
 
 
@@ -105,6 +110,7 @@ def described(path: Path, tree: Table) -> Description:
             raise DescriptionError(f"a machine description has no such key{hint}", tree.keys[key], key)
     cpu = tree.entries.get("cpu")
     accelerators = _accelerators(tree.entries.get("accelerator"))
+    boot = boot_settings(tree)
     return Description(
         name=_name(tree.entries.get("name"), path.stem),
         file=path,
@@ -114,7 +120,8 @@ def described(path: Path, tree: Table) -> Description:
         cpu_location=cpu.location if cpu else None,
         accelerators=accelerators,
         swaps_on_error=_swaps_on_error(tree.entries.get("on_internal_error"), accelerators),
-        sections=_sections(tree),
+        boot=boot,
+        sections=_sections(tree, with_firmware=boot is None or boot.firmware),
     )
 
 
@@ -216,7 +223,7 @@ def _choice(node: Node, key: str, alone: bool) -> Choice:
 # --- devices and back ends ---------------------------------------------------------------------------------------
 
 
-def _sections(tree: Table) -> dict[str, dict[str, Part]]:
+def _sections(tree: Table, *, with_firmware: bool) -> dict[str, dict[str, Part]]:
     tables = {section: _section(tree, section) for section in SECTIONS}
     sections: dict[str, dict[str, Part]] = {}
     for section, table in tables.items():
@@ -227,7 +234,13 @@ def _sections(tree: Table) -> dict[str, dict[str, Part]]:
     for parts in sections.values():
         for part in parts.values():
             _check_links(part, sections)
+    if not with_firmware:
+        sections["devices"] = {id: part for id, part in sections["devices"].items() if not _is_firmware(part)}
     return sections
+
+
+def _is_firmware(part: Part) -> bool:
+    return issubclass(part.cls, Device) and part.cls.is_firmware
 
 
 def _section(tree: Table, section: str) -> Table:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..boot import FIRMWARE, PROTOCOLS
 from ..cpu_models import model_names
 from ..discovery import KINDS, load, names, summary
 from ..errors import PluginError
@@ -59,6 +60,7 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "description": "The size of the guest's RAM, a multiple of 4 KiB.",
                 "examples": ["256M"],
             },
+            **_BOOT,
             **{section: _section(section, [name for name, _ in required[section]]) for section in SECTIONS},
         },
         "additionalProperties": False,
@@ -67,6 +69,18 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
         "then": {"properties": {section: _complete(required[section]) for section in SECTIONS}},
         "$defs": definitions,
     }
+
+
+_BOOT: Schema = {
+    "firmware": {
+        "enum": list(FIRMWARE),
+        "description": "What begins: the firmware in the machine's ROM, or the kernel.",
+    },
+    "kernel": {"type": "string", "minLength": 1, "description": "A kernel to boot: bzImage, ELF or Multiboot."},
+    "initrd": {"type": "string", "minLength": 1, "description": "Its initial RAM disk, or Multiboot module."},
+    "cmdline": {"type": "string", "description": "Its command line."},
+    "boot_protocol": {"enum": list(PROTOCOLS), "description": "How it is entered; auto: as its file suggests."},
+}
 
 
 def _plugin(name: str, cls: type[Configurable], definitions: Schema) -> Schema:

@@ -104,6 +104,8 @@ def description_tree(description: Description) -> dict[str, Any]:
         "accelerator": accelerators[0] if len(accelerators) == 1 else accelerators,
         "on_internal_error": "swap" if description.swaps_on_error else "stop",
     }
+    if description.boot is not None:  # a reset boots again
+        tree |= description.boot.tree()
     for section in SECTIONS:
         parts = description.sections[section].values()
         tree[section] = {part.id: {"type": part.type_name, **_absolute(part.cls, part.values)} for part in parts}

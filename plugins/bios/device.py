@@ -6,7 +6,7 @@ As the 82371SB (PIIX3) decodes it: the top of the 32-bit address space, and E000
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, WithJsonSchema
 from southbridge.device import Device
@@ -37,6 +37,8 @@ Image = Annotated[Path | str, BeforeValidator(_image), WithJsonSchema({"type": "
 
 class Bios(Device):
     """Firmware in a ROM."""
+
+    is_firmware: ClassVar[bool] = True
 
     image: Image = Property("bios-256k.bin", doc="The image: a path, or the name of one that is installed.")
 

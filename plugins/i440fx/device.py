@@ -14,6 +14,7 @@ from southbridge.acpi.terms import name
 from southbridge.banks import PortBank
 from southbridge.board import MemoryRange
 from southbridge.errors import RealizeError
+from southbridge.hookspecs import hookimpl
 from southbridge.life import ResetReason
 from southbridge.memory.regions import Alias, Ram
 from southbridge.memory.space import AddressSpace
@@ -234,6 +235,13 @@ class I440fx(PciDevice):
         ends = [min(rows, LARGEST_ROW // ROW * number, 0xFF) for number in range(1, 8)]
         self.DRB.value = int.from_bytes(bytes([*ends, min(rows, 0xFF)]), "little")
         self._map()
+
+    @hookimpl
+    def machine_set_up(self) -> None:
+        """Without firmware: C0000h to FFFFFh is RAM."""
+        self.config_write(0x59, 1, 0x30)
+        for offset in range(0x5A, 0x60):
+            self.config_write(offset, 1, 0x33)
 
     def loaded(self) -> None:
         """The memory map follows the restored registers."""

@@ -15,6 +15,7 @@ from southbridge.acpi.terms import device, name
 from southbridge.banks import PortBank
 from southbridge.component import Part, State, timer
 from southbridge.device import Device
+from southbridge.hookspecs import hookimpl
 from southbridge.life import ResetReason
 from southbridge.registers import RO, WO
 
@@ -100,6 +101,11 @@ class I8042(Device):
         super().reset()
         self._show()
         self._set_a20()
+
+    @hookimpl
+    def machine_set_up(self) -> None:
+        """Without firmware: scan codes are translated, as operating systems are used to."""
+        self.ram[0] |= TRANSLATE | SYSTEM
 
     def loaded(self) -> None:
         """Lines and A20 follow the restored state."""

@@ -18,6 +18,8 @@ from .ps2 import ACKNOWLEDGE, BUFFER_SIZE, RESEND, SELF_TEST_PASSED, Ps2Device
 LEFT, RIGHT, MIDDLE, SIDE, EXTRA = 1, 2, 4, 8, 16
 """Buttons."""
 
+FIRST_COMMAND = 0xE6
+
 
 class Command(IntEnum):
     """What the host sends."""
@@ -178,7 +180,8 @@ class Mouse(Ps2Device):
             self.identity = KNOCKS.get(tuple(self.knock), self.identity)
         else:
             self.guest_error(f"argument {value:#x} of command {command:#x}")
-            self.command = command
+            # The argument may come again. But no argument is as large as a command: then the host has given up.
+            self.command = command if value < FIRST_COMMAND else 0
             self.reply(RESEND)
             return
         self.reply(ACKNOWLEDGE)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from southbridge.acpi import AcpiTables
 from southbridge.banks import PortBank
+from southbridge.hookspecs import hookimpl
 from southbridge.interrupts import Pin
 from southbridge.life import ResetReason
 from southbridge.pci import CONFIG, PciDevice, PciIds
@@ -25,6 +26,9 @@ POWER_MANAGEMENT = 0xB2
 
 RESERVED_ROUTES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 13
 """ISA lines that no PIRQ can be routed to."""
+
+USUAL_LINES = (10, 10, 11, 11)
+"""Where PIRQA# to PIRQD# go if there is no firmware to say; as SeaBIOS has it."""
 
 ROUTE = {"IRQ": bits(0, 3, doc="ISA line."), "DISABLED": bit(7, doc="IRQROUTEN: routed nowhere.")}
 
@@ -167,6 +171,20 @@ class Piix3(PciDevice):
         super().loaded()
         self._route()
         self._trigger_modes_written(0)
+
+    # --- without firmware ----------------------------------------------------------------------------------------
+
+    @hookimpl
+    def machine_set_up(self) -> None:
+        """The routes that PCs' firmware gives, level-triggered, and each device told its line."""
+        for index, line in enumerate(USUAL_LINES):
+            self.config_write(0x60 + index, 1, line)
+        self.edge_level.write(1, 1, sum({1 << line - 8 for line in USUAL_LINES}))
+        for device in self.bus.devices():
+            pin = device.PCI_INTERRUPT_PIN.value
+            if pin:
+                line = USUAL_LINES[self.bus.pirq(device.slot, pin - 1)]
+                device.config_write(0x3C, 1, line)
 
     # --- interrupts ----------------------------------------------------------------------------------------------
 

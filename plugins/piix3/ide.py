@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from southbridge.component import Parts
+from southbridge.hookspecs import hookimpl
 from southbridge.ide import IdeBus
 from southbridge.pci import CONFIG, IoBar, PciDevice, PciIds
 from southbridge.pci.config import STATUS_FIELDS
@@ -78,6 +79,12 @@ class Piix3Ide(PciDevice):
         super().loaded()
         for channel in self.channels:
             channel.restore()
+
+    @hookimpl
+    def machine_set_up(self) -> None:
+        """Without firmware: both channels' ports are decoded."""
+        self.config_write(0x40, 2, 1 << 15)
+        self.config_write(0x42, 2, 1 << 15)
 
     @PCI_COMMAND.written
     def _command_written(self, value: int) -> None:

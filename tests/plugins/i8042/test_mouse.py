@@ -53,6 +53,13 @@ def test_command(controller: Any, sent: list[int], answers: list[int]) -> None:
     assert not controller.bench.guest_errors
 
 
+def test_a_command_ends_the_wait_for_an_argument(controller: Any) -> None:
+    """Linux looks for touchpads with arguments that no mouse takes, and then goes on with commands."""
+    assert controller.mouse(0xF3, 0x66)[-1] == 0xFE
+    assert controller.mouse(0x66, 0xE9)[-1] == 0xFE
+    assert controller.mouse(0xE9) == [0xFA, 0x00, 0x02, 0x64]
+
+
 @pytest.mark.parametrize("sent", [[0x11], [0xE5], [0xF1], [0xE8, 0x04], [0xF3, 0x00], [0xF3, 0xFF]])
 def test_what_it_doesnt_understand_it_wants_again(controller: Any, sent: list[int]) -> None:
     assert controller.mouse(*sent)[-1] == 0xFE

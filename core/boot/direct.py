@@ -1,0 +1,73 @@
+"""Booting without firmware: at each reset the machine does what firmware and boot loader do, and the kernel begins.
+
+Of the board, firmware sets up what its devices can't do without: the hook `machine_set_up`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..board import MemoryRange
+from ..x86 import X86State
+from .kernels import Kernel
+from .memory import PAGE, DoesNotFit, Room, firmware_map
+from .settings import BootSettings
+from .start import CannotStart, Request, Start
+
+if TYPE_CHECKING:
+    from ..machine import Machine
+
+_ACPI_DATA = 3
+_CHUNK = 1 << 20
+
+
+class DirectBoot:
+    """Puts `kernel` and `initrd` into a machine's memory, and gives the CPU's first state."""
+
+    def __init__(self, settings: BootSettings, kernel: Kernel, initrd: bytes = b"") -> None:
+        self._settings = settings
+        self._kernel = kernel
+        self._initrd = initrd
+
+    def check(self, machine: Machine) -> None:
+        """Raises DescriptionError, saying which key is wrong, unless all of it fits into `machine`."""
+        self._plan(machine)
+
+    def start(self, machine: Machine) -> X86State:
+        """The devices were just reset: loads everything. Gives the first CPU's state. With the lock held."""
+        start = self._plan(machine)
+        machine.hooks.call.machine_set_up(machine=machine)
+        write = machine.hooks.memory_write
+        for address, size in start.zeros:
+            for at in range(address, address + size, _CHUNK):
+                write(at, bytes(min(_CHUNK, address + size - at)))
+        for address, piece in start.pieces:
+            write(address, piece)
+        start.pieces.clear()
+        self._kernel.forget()
+        return start.state
+
+    def _plan(self, machine: Machine) -> Start:
+        settings = self._settings
+        try:
+            request = self._request(machine)
+            start = self._kernel.start(request)
+        except (CannotStart, DoesNotFit) as error:
+            name = {"kernel": settings.kernel, "initrd": settings.initrd}.get(error.what)
+            raise settings.wrong(error.what, f"{name}: {error}" if name else str(error)) from None
+        start.pieces += request.tables
+        return start
+
+    def _request(self, machine: Machine) -> Request:
+        """Tables for the operating system, if the machine has any, go to the top of memory below 4 GiB."""
+        cmdline = self._settings.cmdline.encode("utf-8")
+        known = firmware_map(machine.memory_map)
+        rsdp = 0
+        tables: list[tuple[int, bytes]] = []
+        if machine.boot_tables is not None:
+            size = len(machine.boot_tables(0)[0])
+            base = Room(known).take_high("memory", size)
+            contents, rsdp = machine.boot_tables(base)
+            tables.append((base, contents))
+            known = firmware_map(machine.memory_map, [MemoryRange(base, -(-size // PAGE) * PAGE, _ACPI_DATA)])
+        return Request(known, Room(known), self._initrd, cmdline, rsdp, machine.a20.enabled, tables)

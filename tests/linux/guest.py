@@ -1,0 +1,81 @@
+"""Linux in a machine of ours, by the command that users type, and in QEMU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.guests.build import need
+from tests.guests.conversation import Result, plain, talk
+from tests.guests.southbridge import PROGRAM
+from tests.linux.initramfs import DONE, EXIT_STATUS
+from tests.linux.packages import kernel
+
+PATIENCE_S = 180.0
+"""Only a guest that hangs meets this, or one on a very busy host."""
+
+CMDLINE = "console=ttyS0 panic=-1 printk.time=0"
+NO_ACPI = f"{CMDLINE} acpi=off"
+
+
+def describe(
+    folder: Path,
+    initrd: bytes,
+    *,
+    cmdline: str = NO_ACPI,
+    firmware: str = "none",
+    settings: Mapping[str, str] | None = None,
+    devices: Sequence[str] = (),
+    blockdevs: Sequence[str] = (),
+) -> Path:
+    """A description in `folder` of a machine that boots Debian's kernel with `initrd`."""
+    (folder / "initrd.cpio").write_bytes(initrd)
+    lines = {"memory": "256M", "accelerator": "unicorn", **(settings or {})}
+    text = [
+        "extends: pc",
+        *(f"{key}: {value}" for key, value in lines.items()),
+        f"firmware: {firmware}",
+        f"kernel: '{kernel()}'",
+        "initrd: initrd.cpio",
+        f"cmdline: '{cmdline}'",
+        "devices:",
+        "  exit: {type: isa-debug-exit}",
+        *(f"  {line}" for line in devices),
+        *(["blockdevs:", *(f"  {line}" for line in blockdevs)] if blockdevs else []),
+    ]
+    path = folder / "machine.yaml"
+    path.write_text("\n".join(text) + "\n")
+    return path
+
+
+def run_linux(description: Path, *, until: Sequence[bytes] = ()) -> Result:
+    """Runs the machine until it ends, or has said each of `until`, one after the other."""
+    *before, last = until or (None,)
+    send = [(text, b"") for text in before if text]
+    return talk([PROGRAM, "run", description], send=send, until=last, timeout_s=PATIENCE_S)
+
+
+def said(result: Result) -> str:
+    """What the guest printed, which came to its end."""
+    text = plain(result.output).decode("ascii", "replace")
+    assert result.status == EXIT_STATUS, text[-3000:]
+    assert DONE.decode() in text, text[-3000:]
+    return text
+
+
+def answer(text: str, name: str) -> str:
+    """The rest of the line that begins with "name: "."""
+    found = re.search(rf"^{name}: (.*)$", text, re.MULTILINE)
+    assert found, f"no line {name!r} in:\n{text[-3000:]}"
+    return found.group(1).strip()
+
+
+def qemu_command(initrd: Path, *, cmdline: str = NO_ACPI, memory: str = "256M") -> list[str]:
+    """QEMU's software CPU with the same kernel, initramfs and memory."""
+    return [
+        need("qemu-system-x86_64", "qemu-system-x86"),
+        *("-machine", "pc", "-accel", "tcg", "-cpu", "qemu64", "-m", memory, "-nodefaults", "-display", "none"),
+        *("-serial", "stdio", "-no-reboot", "-device", "isa-debug-exit,iobase=0x501,iosize=2"),
+        *("-kernel", str(kernel()), "-initrd", str(initrd), "-append", cmdline),
+    ]

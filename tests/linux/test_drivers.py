@@ -1,0 +1,120 @@
+"""Real drivers in Debian's kernel, without firmware and ACPI: disks, clock, serial port, keyboard and mouse."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.guests.build import assemble
+from tests.guests.conversation import Result
+from tests.linux.guest import answer, describe, run_linux, said
+from tests.linux.initramfs import initramfs
+
+MIB = 1 << 20
+
+SCRIPT = """\
+for i in $(seq 50); do [ -b /dev/sda -a -b /dev/sr0 ] && break; usleep 100000; done
+echo "disk: $(sha256sum < /dev/sda)"
+echo "cd: $(sha256sum < /dev/sr0)"
+dd if=/data of=/dev/sda bs=64k seek=32 conv=fsync 2>/dev/null
+echo 3 > /proc/sys/vm/drop_caches
+echo "written: $(dd if=/dev/sda bs=64k skip=32 count=16 2>/dev/null | sha256sum)"
+dd if=/dev/sda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null
+echo "dma: $(cat /sys/class/ata_device/dev?.0/dma_mode | tr '\\n' ' ')"
+echo "driver: $(readlink -f /sys/bus/pci/drivers/ata_piix/0000:00:01.1)"
+echo "rtc: $(cat /sys/class/rtc/rtc0/name) $(cat /sys/class/rtc/rtc0/since_epoch)"
+/alarm
+echo "alarm: $? $(awk '/ rtc0/ {print $2}' /proc/interrupts)"
+echo "uart: $(awk 'NR == 2 {print}' /proc/tty/driver/serial)"
+echo "ports: $(cat /sys/bus/serio/devices/*/description | tr '\\n' ',')"
+echo "inputs: $(sed -n 's/^N: Name=//p' /proc/bus/input/devices | tr '\\n' ',')"
+echo "errors: $(dmesg | grep -c -i -e 'ata.*error' -e 'ata.*exception' -e 'BUG:' -e 'Call Trace')"
+grep . /proc/interrupts
+"""
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drivers")
+    (folder / "disk.img").write_bytes(Random("disk").randbytes(4 * MIB))
+    (folder / "cd.iso").write_bytes(Random("cd").randbytes(2 * MIB))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    return Random("written").randbytes(MIB)
+
+
+@pytest.fixture(scope="module")
+def alarm(images: Path) -> bytes:
+    """A program that has the clock's update interrupt, which Linux makes of alarms, and waits for one."""
+    return assemble(Path(__file__).parent / "alarm.asm", images).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def result(disk: Path, data: bytes, alarm: bytes) -> Result:
+    initrd = initramfs(SCRIPT, ["ata_piix", "sd_mod", "sr_mod", "psmouse"], {"data": data}, {"alarm": alarm})
+    return run_linux(
+        describe(
+            disk,
+            initrd,
+            devices=["hd0: {type: ide-hd, drive: disk0}", "cd0: {type: ide-cd, drive: cd0, bus: ide.1}"],
+            blockdevs=["disk0: {type: raw, path: disk.img}", "cd0: {type: raw, path: cd.iso, read_only: true}"],
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def text(result: Result) -> str:
+    return said(result)
+
+
+def digest(data: bytes) -> str:
+    return f"{hashlib.sha256(data).hexdigest()}  -"
+
+
+def test_ata_piix_reads_the_disk(text: str) -> None:
+    assert answer(text, "disk") == digest(Random("disk").randbytes(4 * MIB))
+    assert answer(text, "driver").endswith("/0000:00:01.1")
+
+
+def test_it_reads_the_cd(text: str) -> None:
+    assert answer(text, "cd") == digest(Random("cd").randbytes(2 * MIB))
+
+
+def test_it_writes_the_disk(text: str, disk: Path, data: bytes) -> None:
+    assert answer(text, "written") == digest(data)
+    contents = (disk / "disk.img").read_bytes()
+    assert contents[2 * MIB : 3 * MIB] == data
+    before = Random("disk").randbytes(4 * MIB)
+    assert contents[: 2 * MIB] + contents[3 * MIB :] == before[: 2 * MIB] + before[3 * MIB :]
+
+
+def test_both_by_dma(text: str) -> None:
+    assert answer(text, "dma") == "XFER_MW_DMA_2 XFER_MW_DMA_2"
+
+
+def test_rtc_cmos_tells_the_time_and_its_alarm_fires(text: str) -> None:
+    name, seconds = answer(text, "rtc").split()[-2:]
+    assert name == "rtc_cmos"
+    assert abs(int(seconds) - time.time()) < 3600
+    status, interrupts = answer(text, "alarm").split()
+    assert (status, int(interrupts)) == ("0", 1)
+
+
+def test_the_serial_port_is_a_16550a(text: str) -> None:
+    assert "uart:16550A port:000003F8 irq:4" in answer(text, "uart")
+
+
+def test_the_keyboard_controller_has_both_ports(text: str) -> None:
+    assert answer(text, "ports") == "i8042 KBD port,i8042 AUX port,"
+    assert answer(text, "inputs") == '"AT Translated Set 2 keyboard","ImExPS/2 Generic Explorer Mouse",'
+
+
+def test_nothing_went_wrong(text: str) -> None:
+    assert answer(text, "errors") == "0"
