@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ..board import MemoryRange
 from ..x86 import X86State
 from .kernels import Kernel
-from .memory import PAGE, DoesNotFit, Room, firmware_map
+from .memory import PAGE, Room, firmware_map
 from .settings import BootSettings
-from .start import CannotStart, Request, Start
+from .start import Request, Start
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -30,7 +30,7 @@ class DirectBoot:
         self._initrd = initrd
 
     def check(self, machine: Machine) -> None:
-        """Raises DescriptionError, saying which key is wrong, unless all of it fits into `machine`."""
+        """Raises CannotStart or DoesNotFit, unless `machine` can start it."""
         self._plan(machine)
 
     def start(self, machine: Machine) -> X86State:
@@ -48,13 +48,8 @@ class DirectBoot:
         return start.state
 
     def _plan(self, machine: Machine) -> Start:
-        settings = self._settings
-        try:
-            request = self._request(machine)
-            start = self._kernel.start(request)
-        except (CannotStart, DoesNotFit) as error:
-            name = {"kernel": settings.kernel, "initrd": settings.initrd}.get(error.what)
-            raise settings.wrong(error.what, f"{name}: {error}" if name else str(error)) from None
+        request = self._request(machine)
+        start = self._kernel.start(request)
         start.pieces += request.tables
         return start
 

@@ -10,7 +10,7 @@ from ..units import KiB
 from .bzimage import HEADER, BzImage
 from .elf import X86_64, Elf
 from .processor import long_mode, protected_mode
-from .start import CannotStart, Request, Start, check_cmdline, load_segments
+from .start import CannotStart, MapPlace, Request, Start, check_cmdline, load_segments
 
 ZERO_PAGE = 0x2000
 CMDLINE = 0x2_0000
@@ -18,6 +18,7 @@ LONGEST_CMDLINE = 64 * KiB - 1
 _STACK = 0x1_F000
 _64_BIT_ENTRY = 0x200
 _MOST_RANGES = 128
+_MAP = MapPlace(ZERO_PAGE + 0x2D0, 20, count=ZERO_PAGE + 0x1E8)
 
 _UNKNOWN_LOADER = 0xFF
 _DEFAULT_CMDLINE_SIZE = 2047
@@ -35,7 +36,7 @@ def start_vmlinux(elf: Elf, image: BzImage | None, request: Request) -> Start:
         raise CannotStart("kernel", f"its entry, {elf.entry:#x}, lies outside of what it loads")
     state, pieces = long_mode(request.a20)
     state.rip = elf.entry
-    start = Start(state, [*pieces])
+    start = Start(state, _MAP, [*pieces])
     load_segments(elf, start, request, image.init_size if image else 0)
     _give_zero_page(start, image, request, elf.start)
     return start
@@ -51,7 +52,7 @@ def start_bzimage(image: BzImage, request: Request) -> Start:
     else:
         state, pieces = protected_mode(request.a20)
         state.rip = address
-    start = Start(state, [*pieces, (address, image.code)])
+    start = Start(state, _MAP, [*pieces, (address, image.code)])
     _give_zero_page(start, image, request, address)
     return start
 

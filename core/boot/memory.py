@@ -69,6 +69,20 @@ class Room:
                 return
         raise DoesNotFit(what, f"it needs RAM from {start:#x} to {start + size:#x}; free is {self._shown()}")
 
+    @property
+    def end(self) -> int:
+        """Behind the highest of it."""
+        return max((high for _, high in self._free), default=0)
+
+    def take_what_is_free(self, start: int, size: int) -> None:
+        """What is free of this place isn't any more."""
+        whole = MemoryRange(start, size, 0)
+        self._free = [
+            (part.start, part.start + part.size)
+            for low, high in self._free
+            for part in _without(MemoryRange(low, high - low), whole)
+        ]
+
     def take_high(self, what: str, size: int, limit: int = FOUR_GIB) -> int:
         """Whole pages for `size` bytes, as high as possible below `limit`. Gives the address. Raises DoesNotFit."""
         size = -(-size // PAGE) * PAGE

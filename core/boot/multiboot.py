@@ -10,7 +10,7 @@ from .elf import BadElf
 from .linux import CMDLINE, LONGEST_CMDLINE
 from .memory import LOW_END
 from .processor import protected_mode
-from .start import CannotStart, Request, Start, check_cmdline, load_segments
+from .start import CannotStart, MapPlace, Request, Start, check_cmdline, load_segments
 
 INFO = 0x2000
 _MODULES = 0x2080
@@ -57,7 +57,7 @@ def start_multiboot(data: bytes, request: Request) -> Start:
     check_cmdline(request.cmdline, LONGEST_CMDLINE)
     state, pieces = protected_mode(request.a20)
     state.registers[0], state.registers[3] = _LOADER_MAGIC, INFO  # EAX, EBX
-    start = Start(state, [*pieces])
+    start = Start(state, MapPlace(_MEMORY_MAP + 4, 24, size=INFO + 44), [*pieces])
     state.rip = _load_addresses(data, header, start, request) if header.addresses else _load_elf(data, start, request)
     flags = _HAS_MEMORY | _HAS_CMDLINE | _HAS_MAP | _HAS_NAME
     if request.initrd:
@@ -67,6 +67,7 @@ def start_multiboot(data: bytes, request: Request) -> Start:
         start.pieces += [(at, request.initrd), (_MODULES, module)]
     ranges = request.memory_map[:_MOST_RANGES]
     table = b"".join(struct.pack("<IQQI", 20, part.start, part.size, part.kind) for part in ranges)
+    more = struct.pack("<I", 20).ljust(24, b"\0") * (_MOST_RANGES - len(ranges))  # if a firmware's map is longer
     upper = next((part.start + part.size for part in ranges if part.start == 0x10_0000 and part.kind == 1), 0x10_0000)
     upper = min(upper, 0xFFFF_FFFF)
     info = bytearray(116)
@@ -77,7 +78,7 @@ def start_multiboot(data: bytes, request: Request) -> Start:
     start.pieces += [
         (INFO, bytes(info)),
         (_NAME, b"Southbridge\0"),
-        (_MEMORY_MAP, table),
+        (_MEMORY_MAP, table + more),
         (CMDLINE, request.cmdline + b"\0"),
     ]
     return start

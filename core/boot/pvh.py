@@ -7,7 +7,7 @@ import struct
 from .elf import Elf
 from .linux import CMDLINE, LONGEST_CMDLINE
 from .processor import protected_mode
-from .start import CannotStart, Request, Start, check_cmdline, load_segments
+from .start import CannotStart, MapPlace, Request, Start, check_cmdline, load_segments
 
 START_INFO = 0x2000
 _MODULES = 0x2080
@@ -37,7 +37,7 @@ def start_pvh(elf: Elf, request: Request) -> Start:
     state, pieces = protected_mode(request.a20)
     state.rip = address
     state.registers[3] = START_INFO  # EBX
-    start = Start(state, [*pieces])
+    start = Start(state, MapPlace(_MEMORY_MAP, 24, count=START_INFO + 48), [*pieces])
     load_segments(elf, start, request)
     modules = 0
     if request.initrd:

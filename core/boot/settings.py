@@ -38,6 +38,11 @@ class BootSettings:
         """What is wrong with `key`, to be raised."""
         return DescriptionError(message, self.places.get(key), key)
 
+    def explained(self, key: str, problem: str) -> DescriptionError:
+        """The same; `problem` is one of the file that `key` names, if it does."""
+        name = {"kernel": self.kernel, "initrd": self.initrd}.get(key)
+        return self.wrong(key, f"{name}: {problem}" if name else problem)
+
     def read(self, key: str, path: Path, largest: int) -> bytes:
         """The contents of `path`, which `key` names. Raises DescriptionError; also for more than `largest` bytes."""
         try:

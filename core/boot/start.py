@@ -26,11 +26,26 @@ class Request:
     """What lies in memory besides: addresses and bytes."""
 
 
+@dataclass(frozen=True)
+class MapPlace:
+    """Where a kernel looks for the memory map: a firmware's own may be put there in place of ours.
+
+    Entries as E820 gives them, 20 bytes, are at `ranges`, `stride` apart; at `count` is their number, 32 bits, and at
+    `size` how many bytes they are, 16 bits; 0: nowhere.
+    """
+
+    ranges: int
+    stride: int
+    count: int = 0
+    size: int = 0
+
+
 @dataclass
 class Start:
     """The CPU's first state, and what is to be in memory: `zeros` are ranges, addresses and sizes."""
 
     state: X86State
+    memory_map: MapPlace
     pieces: list[tuple[int, bytes | memoryview]] = field(default_factory=list)
     zeros: list[tuple[int, int]] = field(default_factory=list)
 

@@ -41,6 +41,20 @@ def test_without_firmware(protocol: str, initrd: bytes, tmp_path: Path) -> None:
     assert ram(text) == [(0, 0x9FC00), (0x100000, 200 << 20)]
 
 
+@pytest.mark.parametrize("protocol", ["bzimage", "pvh", "vmlinux"])
+def test_through_the_firmware(protocol: str, initrd: bytes, tmp_path: Path) -> None:
+    """The kernel has the firmware's memory map."""
+    settings = {"boot_protocol": protocol, "memory": "4G"}
+    cmdline = f"{CMDLINE} acpi=off mark=7"
+    text = said(run_linux(describe(tmp_path, initrd, cmdline=cmdline, firmware="rom", settings=settings)))
+    assert answer(text, "cmdline").endswith("mark=7")
+    assert answer(text, "errors") == "0"
+    base, extended, high = ram(text)
+    assert base == (0, 0x9FC00)
+    assert 3 * GIB - (1 << 20) <= extended[1] <= 3 * GIB
+    assert high == (4 * GIB, 5 * GIB)
+
+
 def test_64_gib_of_which_the_host_has_less(initrd: bytes, tmp_path: Path) -> None:
     """RAM is found when it is touched: all but what Linux itself needs for so much of it stays untouched."""
     text = said(run_linux(describe(tmp_path, initrd, settings={"memory": "64G"})))
