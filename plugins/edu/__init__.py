@@ -1,0 +1,5 @@
+"""A teaching device: see README.md, and docs/writing-a-device.md."""
+
+from .device import Edu
+
+__all__ = ["Edu"]
