@@ -106,10 +106,19 @@ def disk_guest(out_dir: Path, *, sectors: int, passes: int) -> tuple[Path, int]:
 
 def ticks_guest(out_dir: Path, modes: int = 7) -> Path:
     """The guest that counts timer ticks, in those modes: 1 real, 2 protected, 4 long mode."""
-    program = assemble(GUESTS / "ticks" / "boot.asm", out_dir, {"MODES": modes})
+    return _small_disk(assemble(GUESTS / "ticks" / "boot.asm", out_dir, {"MODES": modes}))
+
+
+def edu_guest(out_dir: Path) -> Path:
+    """The guest that drives the edu card."""
+    return _small_disk(assemble(GUESTS / "edu" / "boot.asm", out_dir))
+
+
+def _small_disk(program: Path) -> Path:
+    """A disk that begins with `program`."""
     target = program.with_suffix(".disk.img")
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+        with tempfile.TemporaryDirectory(dir=program.parent) as folder:
             unfinished = Path(folder, target.name)
             unfinished.write_bytes(program.read_bytes().ljust(SMALL_DISK, b"\0"))
             unfinished.rename(target)

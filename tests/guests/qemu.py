@@ -15,7 +15,7 @@ from tests.guests.conversation import Result, talk
 Media = Literal["disk", "cdrom"]
 
 
-def qemu_command(image: Path, *, media: Media = "disk", accel: str = "tcg") -> list[str]:
+def qemu_command(image: Path, *, media: Media = "disk", accel: str = "tcg", devices: Sequence[str] = ()) -> list[str]:
     """The command line: 440FX PC, one drive on the first IDE channel, COM1 on standard input and output.
 
     The image is never written. isa-debug-exit ends QEMU with status 2 * value + 1.
@@ -27,6 +27,7 @@ def qemu_command(image: Path, *, media: Media = "disk", accel: str = "tcg") -> l
         *("-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"),
         *("-device", "isa-debug-exit,iobase=0x501,iosize=2"),
         *("-drive", drive + ("" if media == "cdrom" else ",snapshot=on"), "-no-reboot"),
+        *(option for device in devices for option in ("-device", device)),
     ]
 
 
@@ -35,12 +36,14 @@ def run_qemu(
     *,
     media: Media = "disk",
     accel: str = "tcg",
+    devices: Sequence[str] = (),
     until: bytes | None = None,
     timeout_s: float,
     send: Sequence[tuple[bytes, bytes]] = (),
 ) -> Result:
     """Boots `image` and talks to it as `conversation.talk` does; without `until`, until the guest ends the machine."""
-    return talk(qemu_command(image, media=media, accel=accel), send=send, until=until, timeout_s=timeout_s)
+    command = qemu_command(image, media=media, accel=accel, devices=devices)
+    return talk(command, send=send, until=until, timeout_s=timeout_s)
 
 
 INTERNAL_ERROR = b"KVM internal error"
