@@ -64,6 +64,14 @@ class Device(Configurable, Component):
         """Does what the hardware's reset does. The base puts registers and state to their reset values."""
         self.reset_registers()
 
+    def wake(self) -> None:
+        """The machine wakes from sleep: what has no power while it sleeps is reset. The base: all of it."""
+        self.reset()
+
+    def ask_to_leave(self) -> bool:
+        """Asks the guest to let go of the device, which is unplugged when it does. False: there is nobody to ask."""
+        return False
+
     def unrealize(self) -> None:
         """Leaves the machine: the base gives back ranges and interrupt lines, and stops the timers."""
         for container, region in self._claims:

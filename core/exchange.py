@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .accelerator import Accelerator, AcceleratorFailure, Vcpu
 from .errors import SouthbridgeError
+from .power import PowerState
 from .x86 import X86State
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def save_state(machine: Machine) -> dict[str, Any]:
             "clock": machine.clock.now(),
             "cpus": [thread.save().to_dict() for thread in machine.vcpus],
             "msrs": machine.msrs.save(),
+            "power": machine.power.save(),
             "devices": {id: device.save() for id, device in machine.devices.items()},
         }
     finally:
@@ -103,6 +105,7 @@ class _State(BaseModel):
     clock: int = Field(ge=0, lt=1 << 63)
     cpus: list[dict[str, Any]]
     msrs: list[Any]
+    power: PowerState = PowerState()
     devices: dict[str, Any]
 
 
@@ -136,6 +139,7 @@ def load_state(machine: Machine, saved: dict[str, Any]) -> None:
     machine.offload.end()
     machine.clock.set(saved["clock"])
     machine.msrs.load(saved["msrs"])
+    machine.power.load(saved.get("power", {}))
     with machine.memory.transaction(), machine.ports.transaction():
         for id, device in machine.devices.items():
             device.load(devices[id])

@@ -15,6 +15,7 @@ import pluggy
 from . import hookspecs
 from .errors import PluginError
 from .memory.guest import Mapping
+from .memory.regions import Section
 
 
 class MachineHooks:
@@ -80,6 +81,21 @@ class MachineHooks:
             return caller(**dict(zip(arguments, values, strict=True)))
 
         return call
+
+
+class TopologyListener:
+    """Passes changes of the memory map on to the hooks."""
+
+    def __init__(self, hooks: MachineHooks) -> None:
+        self._hooks = hooks
+
+    def region_added(self, section: Section) -> None:
+        """Memory appeared."""
+        self._hooks.call.memory_region_added(section=section)
+
+    def region_removed(self, section: Section) -> None:
+        """It went."""
+        self._hooks.call.memory_region_removed(section=section)
 
 
 def has_hooks(cls: type) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .accelerator import Accelerator
     from .device import Device
-    from .life import ShutdownReason
+    from .life import ShutdownReason, WakeReason
     from .machine import Machine
     from .memory.guest import Mapping
     from .memory.regions import Ram, Section
@@ -189,6 +189,18 @@ class Lifecycle:
     @hookspec
     def machine_resumed(self, machine: Machine) -> None:
         """The vCPUs and the clock are about to go on."""
+
+    @hookspec
+    def machine_suspended(self, machine: Machine) -> None:
+        """The machine sleeps from now on (QMP's SUSPEND): the vCPUs stand still, the clock goes on. With the lock."""
+
+    @hookspec
+    def machine_woken(self, machine: Machine, reason: WakeReason) -> None:
+        """It woke (QMP's WAKEUP): devices and CPUs were reset, but for what they keep, and are about to go on."""
+
+    @hookspec
+    def machine_powerdown(self, machine: Machine) -> bool | None:
+        """Somebody presses the power button (QMP's POWERDOWN). True from the device that it belongs to."""
 
     @hookspec
     def machine_stopped(self, machine: Machine, reason: ShutdownReason) -> None:

@@ -13,6 +13,8 @@ class RunState(enum.Enum):
     PRELAUNCH = "prelaunch"
     RUNNING = "running"
     PAUSED = "paused"
+    SUSPENDED = "suspended"
+    """Asleep (ACPI's S3): memory is kept and time passes, but no CPU runs until something wakes the machine."""
     SAVE_VM = "save-vm"
     """Paused while its state is saved."""
     SHUTDOWN = "shutdown"
@@ -44,10 +46,22 @@ class ShutdownReason(enum.Enum):
     GUEST_RESET = "guest-reset"
     """The guest reset itself, and the machine was told not to."""
     GUEST_PANIC = "guest-panic"
+    GUEST_HIBERNATE = "guest-suspend-disk"
+    """It switched itself off with its memory on a disk (ACPI's S4)."""
     HOST_QUIT = "host-qmp-quit"
     HOST_SIGNAL = "host-signal"
     HOST_UI = "host-ui"
     HOST_ERROR = "host-error"
+
+
+class WakeReason(enum.Enum):
+    """What woke a suspended machine."""
+
+    RTC = "rtc"
+    """The real-time clock's alarm."""
+    BUTTON = "power-button"
+    OTHER = "other"
+    """The host said so."""
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,20 @@ from .event_lines import EventLines
 from .exchange import exchange, join, load_state, name_of, save_state
 from .faults import Faults
 from .firmware_config import FirmwareConfig
-from .hooks import MachineHooks, has_hooks
+from .hooks import MachineHooks, TopologyListener, has_hooks
+from .hotplug import Hotplug
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
 from .life import Outcome, ResetReason, RunState, Service, ShutdownReason
 from .mainloop import Alarm
 from .memory.ram import RamBlock
-from .memory.regions import Container, Section
+from .memory.regions import Container
 from .memory.space import AddressSpace
 from .msrs import Msrs
 from .offload import Offload
+from .power import Power
 from .requests import Requests, Result
+from .reset import reset
 from .vcpus import VcpuThread
-from .x86 import MSR_TSC, X86State
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
@@ -106,6 +108,8 @@ class Machine:
         """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
         self.msrs = Msrs(self.cpu.msrs, cpus)
         self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
+        self.power = Power(self)
+        self.hotplug = Hotplug(self)
         self.firmware_config = FirmwareConfig()
         self.buses: dict[str, Any] = {}
         self.devices: dict[str, Device] = {}
@@ -138,7 +142,9 @@ class Machine:
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
         self._alarm: Alarm | None = None
-        self.memory.add_listener(_HookListener(self.hooks))
+        self.memory.add_listener(TopologyListener(self.hooks))
+        self.hooks.register(self.power, "power")
+        self.hooks.register(self.hotplug, "hotplug")
 
     # --- building ------------------------------------------------------------------------------------------------
 
@@ -162,6 +168,8 @@ class Machine:
                 device.unrealize()
                 raise
             self.devices[device.id] = device
+            if self.state is not RunState.PRELAUNCH:
+                self.faults.guarded(device, device.reset)
 
     def unplug(self, device: Device) -> None:
         """Removes `device`. Raises SouthbridgeError if the machine runs and it is soldered in."""
@@ -209,7 +217,7 @@ class Machine:
         try:
             for index in range(self.cpus):
                 self.vcpus.append(VcpuThread(self, self.accelerator.create_vcpu(index)))
-            self._reset_now(starting=self._initial_state is None)
+            reset(self, starting=self._initial_state is None)
             if self._initial_state is not None:
                 with self.lock:
                     load_state(self, self._initial_state)
@@ -269,6 +277,10 @@ class Machine:
         outcome = Outcome(reason, status)
         self.post(lambda: self._finish(outcome))
 
+    def request_powerdown(self) -> None:
+        """Presses the power button: a guest that listens shuts down. Raises SouthbridgeError if there is none."""
+        self.power.press_button()
+
     def pause(self) -> None:
         """Pauses the machine, if it runs. From any thread that doesn't hold the lock. Raises SouthbridgeError."""
         self.call(self._pause_now)
@@ -312,40 +324,31 @@ class Machine:
         if reason is not ResetReason.HOST and not self.on_guest_reset(reason):
             self._finish(Outcome(ShutdownReason.GUEST_RESET))
             return
-        running = self.state is RunState.RUNNING
-        self._park_vcpus()
-        self._reset_now()
+        running = self._time_passes
+        self.park_vcpus()
+        self.power.suspended = False
+        reset(self)
         if running:
-            self._release_vcpus()
+            self.state = RunState.RUNNING
+            self.release_vcpus()
 
-    def _reset_now(self, *, starting: bool = True) -> None:
-        """Resets devices and CPUs; no vCPU is in the guest. Not `starting`: memory and CPUs are about to be loaded."""
-        with self.lock:
-            self.offload.end()
-            self.msrs.reset()
-            with self.memory.transaction(), self.ports.transaction():
-                for device in self.devices.values():
-                    if not device.broken:
-                        self.faults.guarded(device, device.reset)
-        self.hooks.call.machine_reset(machine=self)
-        with self.lock:
+    @property
+    def _time_passes(self) -> bool:
+        return self.state in (RunState.RUNNING, RunState.SUSPENDED)
+
+    @property
+    def _awake_or_not(self) -> RunState:
+        """The state while time passes."""
+        return RunState.SUSPENDED if self.power.suspended else RunState.RUNNING
+
+    def release_vcpus(self) -> None:
+        """The vCPUs go on, unless the machine sleeps."""
+        if not self.power.suspended:
             for thread in self.vcpus:
-                if self.boot is not None and starting and thread.index == 0:
-                    state = self.boot.start(self)
-                else:
-                    state = X86State(a20=self.a20.enabled, waiting_for_sipi=thread.index > 0)
-                    state.registers[2] = self.cpu.signature
-                counter = thread.vcpu.tsc()
-                if counter is not None:  # not every accelerator can set it back
-                    state.msrs[MSR_TSC] = counter
-                thread.load(state)
-            self.offload.begin()
+                thread.resume()
 
-    def _release_vcpus(self) -> None:
-        for thread in self.vcpus:
-            thread.resume()
-
-    def _park_vcpus(self) -> None:
+    def park_vcpus(self) -> None:
+        """Returns when no vCPU is in the guest. Called without the lock."""
         for thread in self.vcpus:
             thread.request_pause()
         for thread in self.vcpus:
@@ -358,9 +361,9 @@ class Machine:
         For work that takes the main loop's thread several turns. Raises SouthbridgeError if the machine isn't there to
         be held.
         """
-        if self.state not in (RunState.RUNNING, RunState.PAUSED):
+        if not self._time_passes and self.state is not RunState.PAUSED:
             raise SouthbridgeError(f"{self.name} doesn't run")
-        running = self.state is RunState.RUNNING
+        running = self._time_passes
         self._pause_now()
         self.state = RunState.SAVE_VM
         self._requests.held = True
@@ -386,8 +389,8 @@ class Machine:
             raise SouthbridgeError(f"{self.name} has ended")
 
     def _pause_now(self) -> None:
-        if self.state is RunState.RUNNING:
-            self._park_vcpus()
+        if self._time_passes:
+            self.park_vcpus()
             self._stop_time()
             self.state = RunState.PAUSED
             self.hooks.call.machine_paused(machine=self)
@@ -395,9 +398,9 @@ class Machine:
     def _resume_now(self) -> None:
         if self.state in (RunState.PRELAUNCH, RunState.PAUSED):
             self.hooks.call.machine_resumed(machine=self)
-            self.state = RunState.RUNNING
+            self.state = self._awake_or_not
             self._start_time()
-            self._release_vcpus()
+            self.release_vcpus()
 
     # --- another accelerator, and the state ----------------------------------------------------------------------
 
@@ -449,10 +452,10 @@ class Machine:
     @contextlib.contextmanager
     def _standing_still(self) -> Iterator[None]:
         """Inside, the vCPUs are parked, the clock stands and the lock is held. On the main loop's thread."""
-        running = self.state is RunState.RUNNING
+        running = self._time_passes
         try:
             if running:
-                self._park_vcpus()
+                self.park_vcpus()
             with self.lock:
                 if running:
                     self._stop_time()
@@ -463,7 +466,8 @@ class Machine:
                         self._start_time()
         finally:
             if running:
-                self._release_vcpus()
+                self.state = self._awake_or_not
+                self.release_vcpus()
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -572,16 +576,3 @@ class Machine:
         accelerator = self.fallbacks.pop(0)()
         log.warning("%s: %s; going on with %s", self.name, error, name_of(accelerator))
         self._swap_now(accelerator)
-
-
-class _HookListener:
-    """Passes changes of the memory map on to the hooks."""
-
-    def __init__(self, hooks: MachineHooks) -> None:
-        self._hooks = hooks
-
-    def region_added(self, section: Section) -> None:
-        self._hooks.call.memory_region_added(section=section)
-
-    def region_removed(self, section: Section) -> None:
-        self._hooks.call.memory_region_removed(section=section)

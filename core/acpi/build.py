@@ -23,6 +23,8 @@ def build(machine: Machine) -> TableSet | None:
         collected = AcpiTables(machine)
         failed = _collect(machine, collected, left_out)
         if failed is None:
+            for finish in collected.at_end:
+                finish()
             return _tables(collected)
         left_out.add(failed)
 

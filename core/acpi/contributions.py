@@ -8,6 +8,7 @@ A device that has something to say overrides `Device.acpi`:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .aml import AcpiError, Aml, segment, string
@@ -38,6 +39,8 @@ class AcpiTables:
         self.has_keyboard_controller = False
         self.century = 0
         """Where the real-time clock has it; 0: nowhere."""
+        self.at_end: list[Callable[[], None]] = []
+        """Called when every device has said its own: for terms that name others."""
         self._root: list[Aml] = []
         self._system: list[Aml] = []
         self._isa: list[Aml] = []
@@ -84,6 +87,10 @@ class AcpiTables:
     def path_of(self, bus: PciBus, slot: int, function: int = 0) -> str:
         """The full path of the device at a place of a PCI bus whose host bridge is known already."""
         return f"{self.bus_path(bus)}.{self._name_of(bus.name, slot, function)}"
+
+    def shows(self, bus: PciBus) -> bool:
+        """Whether the tables have that bus: a host bridge said where it is."""
+        return bus.name in self._bridges
 
     def bus_path(self, bus: PciBus) -> str:
         r"""The full path of a PCI bus: `\_SB.PCI0`."""

@@ -19,6 +19,9 @@ LARGEST = 0x2_0000
 SCRIPT, TABLES, RSDP = "etc/table-loader", "etc/acpi/tables", "etc/acpi/rsdp"
 _ALLOCATE, _ADD_POINTER, _ADD_CHECKSUM = 1, 2, 3
 _HIGH, _F_SEGMENT = 1, 2
+WAKING_VECTOR = 12
+"""Where in the FACS is what a system that slept wants to be woken by."""
+
 _COMMAND = 128
 _NAME = 56
 
@@ -125,3 +128,19 @@ def _add_pointer(file: str, offset: int, size: int) -> bytes:
 
 def _add_checksum(file: str, offset: int, start: int, length: int) -> bytes:
     return _command(_ADD_CHECKSUM, _file(file), struct.pack("<III", offset, start, length))
+
+
+def find_facs(contents: bytes, base: int, rsdp: int) -> int:
+    """The FACS's address, by way of the root pointer at `rsdp`; both are in `contents`, made for `base`. 0: none."""
+    if not contents:
+        return 0
+
+    def number(address: int, size: int) -> int:
+        return int.from_bytes(contents[address - base : address - base + size], "little")
+
+    xsdt = number(rsdp + 24, 8)
+    for entry in range(xsdt + 36, xsdt + number(xsdt + 4, 4), 8):
+        table = number(entry, 8)
+        if contents[table - base :].startswith(b"FACP"):
+            return number(table + 36, 4)
+    return 0

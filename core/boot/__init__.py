@@ -23,3 +23,7 @@ class Boot(Protocol):
     def start(self, machine: Machine) -> X86State:
         """The devices were just reset: fills memory, and gives the first CPU's state. With the lock held."""
         ...
+
+    def wake(self, machine: Machine) -> X86State:
+        """The devices woke: gives the first CPU's state, where the system wants to go on. With the lock held."""
+        ...

@@ -5,12 +5,15 @@ Of the board, firmware sets up what its devices can't do without: the hook `mach
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from ..acpi.linker import WAKING_VECTOR, find_facs
 from ..board import MemoryRange
 from ..x86 import X86State
 from .kernels import Kernel
 from .memory import PAGE, Room, firmware_map
+from .processor import waking
 from .settings import BootSettings
 from .start import Request, Start
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _ACPI_DATA = 3
 _CHUNK = 1 << 20
 
+log = logging.getLogger(__name__)
+
 
 class DirectBoot:
     """Puts `kernel` and `initrd` into a machine's memory, and gives the CPU's first state."""
@@ -28,6 +33,7 @@ class DirectBoot:
         self._settings = settings
         self._kernel = kernel
         self._initrd = initrd
+        self._facs = 0
 
     def check(self, machine: Machine) -> None:
         """Raises CannotStart or DoesNotFit, unless `machine` can start it."""
@@ -45,7 +51,18 @@ class DirectBoot:
             write(address, piece)
         start.pieces.clear()
         self._kernel.forget()
+        machine.power.facs = self._facs
         return start.state
+
+    def wake(self, machine: Machine) -> X86State:
+        """The machine woke: where ACPI's waking vector points to, in real mode; from the start if there is none."""
+        facs = machine.power.facs
+        vector = int.from_bytes(machine.hooks.memory_read(facs + WAKING_VECTOR, 4), "little") if facs else 0
+        if not vector:
+            log.warning("%s: no waking vector; the kernel is started anew", machine.name)
+            return self.start(machine)
+        machine.hooks.call.machine_set_up(machine=machine)
+        return waking(vector, machine.a20.enabled)
 
     def _plan(self, machine: Machine) -> Start:
         request = self._request(machine)
@@ -63,6 +80,7 @@ class DirectBoot:
             size = len(machine.boot_tables(0)[0])
             base = Room(known).take_high("memory", size)
             contents, rsdp = machine.boot_tables(base)
+            self._facs = find_facs(contents, base, rsdp)
             tables.append((base, contents))
             known = firmware_map(machine.memory_map, [MemoryRange(base, -(-size // PAGE) * PAGE, _ACPI_DATA)])
         return Request(known, Room(known), self._initrd, cmdline, rsdp, machine.a20.enabled, tables)

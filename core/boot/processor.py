@@ -19,6 +19,9 @@ _CR0_PE, _CR0_ET, _CR0_PG = 1, 1 << 4, 1 << 31
 _CR4_PAE = 1 << 5
 _EFER_LME, _EFER_LMA = 1 << 8, 1 << 10
 
+_REAL_MODE = 0x9B00
+"""A code segment of real mode."""
+
 Pieces = list[tuple[int, bytes]]
 """What is to be put into memory: addresses and bytes."""
 
@@ -70,3 +73,8 @@ def long_mode(a20: bool) -> tuple[X86State, Pieces]:
         (directories, struct.pack(f"<{len(pages)}Q", *pages)),
     ]
     return state, pieces
+
+
+def waking(vector: int, a20: bool) -> X86State:
+    """In real mode at `vector`, as ACPI has the firmware hand over to a system that slept (section 16.3.1)."""
+    return X86State(rip=vector & 0xF, cs=Segment(vector >> 4, vector & ~0xF, 0xFFFF, _REAL_MODE), a20=a20)

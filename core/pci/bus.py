@@ -33,6 +33,8 @@ class PciBus:
         self.wires = [Wire(f"PIRQ{letter}#") for letter in "ABCD"]
         self.on_hotplug: list[Callable[[PciDevice, bool], None]] = []
         """Called with each device that came (True) or went (False) while the machine runs."""
+        self.ask_to_leave: Callable[[PciDevice], None] | None = None
+        """Asks the guest to let go of a device and to eject it; None: nothing here can."""
         self._first_slot = first_slot
         self._functions: dict[tuple[int, int], PciDevice] = {}
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 from ..banks import BankRegion
 from ..device import Device
 from ..interrupts import Pin
+from ..life import RunState
 from ..memory.regions import Container
 from ..properties import Link, Property
 from ..registers import RO, Register
@@ -147,6 +148,13 @@ class PciDevice(Device):
         self.interrupt.set(False)
         self.bus.unplug(self)
         super().unrealize()
+
+    def ask_to_leave(self) -> bool:
+        """The bus's hot-plug controller asks, if it has one and the guest runs."""
+        if self.bus.ask_to_leave is None or self.machine.state is RunState.PRELAUNCH:
+            return False
+        self.bus.ask_to_leave(self)
+        return True
 
     def reset(self) -> None:
         """The bus's RST#: decoding, mastering and interrupts are off."""

@@ -243,6 +243,9 @@ class I440fx(PciDevice):
         for offset in range(0x5A, 0x60):
             self.config_write(offset, 1, 0x33)
 
+    def wake(self) -> None:
+        """It keeps its registers while the machine sleeps: firmware is to find itself where it was, in RAM."""
+
     def loaded(self) -> None:
         """The memory map follows the restored registers."""
         super().loaded()

@@ -18,6 +18,8 @@ from southbridge.clock import MICROSECOND, SECOND
 from southbridge.component import State, timer
 from southbridge.device import Device
 from southbridge.errors import RealizeError
+from southbridge.hookspecs import hookimpl
+from southbridge.interrupts import Pin
 from southbridge.properties import Property
 from southbridge.registers import RC, RO, bit, bits
 
@@ -30,6 +32,8 @@ UPDATE_WARNING = 244 * MICROSECOND
 TICK, TICKS = 1_953_125, 64
 """A period of the 32768 Hz crystal: 1953125/64 ns."""
 CENTURY = 0x32
+SHUTDOWN_STATUS, RESUMES = 0x0F, 0xFE
+"""Where firmware finds why the CPU was reset, and what says that the machine slept (QEMU's and SeaBIOS's)."""
 NVRAM, NVRAM_SIZE = 0x0E, 0x72
 CLOCK_REGISTERS = (*range(NVRAM), CENTURY)
 
@@ -132,12 +136,15 @@ class Mc146818(Device):
 
     # --- life ----------------------------------------------------------------------------------------------------
 
+    alarm: Pin | None = None
+
     def realize(self) -> None:
         """Takes its ports and IRQ 8, and sets the clock."""
         if len(set(self.boot_order)) < len(self.boot_order):
             raise RealizeError(f"{self.id}: boot_order {self.boot_order!r} names a device twice")
         self.claim_ports(self.ports, PORTS)
         self.interrupt = self.claim_irq(IRQ)
+        self.alarm = self.machine.power.alarm.pin()
         self.REGISTER_A.value = 0x26
         self.REGISTER_B.value = 0x02
         start = self.start_time()
@@ -167,6 +174,12 @@ class Mc146818(Device):
         """The host's time: looked at once. From then on the machine clock counts."""
         return datetime.now(UTC)
 
+    def unrealize(self) -> None:
+        """Nobody waits for an alarm any more."""
+        if self.alarm is not None:
+            self.alarm.set(False)
+        super().unrealize()
+
     def acpi(self, tables: AcpiTables) -> None:
         """The clock, and where it keeps the century."""
         resources = [io(PORTS, 2), irq(IRQ)]
@@ -188,6 +201,11 @@ class Mc146818(Device):
     def loaded(self) -> None:
         """The line and the timer follow from the flags."""
         self._follow()
+
+    @hookimpl
+    def machine_suspended(self) -> None:
+        """Leaves the note by which firmware knows that it is to go on, and not to begin."""
+        self._remember(SHUTDOWN_STATUS - NVRAM, bytes([RESUMES]))
 
     # --- accesses ------------------------------------------------------------------------------------------------
 
@@ -346,25 +364,27 @@ class Mc146818(Device):
         flags, enabled = self.REGISTER_C, self.REGISTER_B
         flags.IRQF = flags.PF & enabled.PIE | flags.AF & enabled.AIE | flags.UF & enabled.UIE
         self.interrupt.set(flags.IRQF)
-        due = None if flags.IRQF else self._next_interrupt()
+        if self.alarm is not None:
+            self.alarm.set(flags.AF & enabled.AIE)
+        due = self._next_interrupt()
         if due is None:
             self.event.cancel()
         else:
             self.event.at(due)
 
     def _next_interrupt(self) -> int | None:
-        """When an enabled interrupt comes, in ns of the machine clock; no enabled flag is set now."""
+        """When an enabled interrupt comes, in ns of the machine clock. After one, until it is seen, only the alarm."""
         if not self._runs():
             return None
-        enabled = self.REGISTER_B
+        enabled, came = self.REGISTER_B, self.REGISTER_C
         times = []
-        if enabled.PIE and self.REGISTER_A.RS:
+        if enabled.PIE and self.REGISTER_A.RS and not came.IRQF:
             periods = self._periods(self.looked) + 1
             times.append(self.updated - -periods * self._period() * TICK // TICKS)
         if self._updates():
-            if enabled.UIE:
+            if enabled.UIE and not came.IRQF:
                 times.append(self.updated + SECOND)
-            if enabled.AIE:
+            if enabled.AIE and not came.AF:
                 until_alarm = self._until_alarm(self._moment().second_of_day)
                 if until_alarm is not None:
                     times.append(self.updated + until_alarm * SECOND)
