@@ -203,6 +203,10 @@ class Lifecycle:
         """Somebody presses the power button (QMP's POWERDOWN). True from the device that it belongs to."""
 
     @hookspec
+    def device_removed(self, machine: Machine, device: Device) -> None:
+        """`device` left the running machine (QMP's DEVICE_DELETED). On any thread, with the lock."""
+
+    @hookspec
     def machine_stopped(self, machine: Machine, reason: ShutdownReason) -> None:
         """The machine ended. Devices and back ends still exist."""
 

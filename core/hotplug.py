@@ -1,18 +1,31 @@
-"""Devices that come and go while the machine runs."""
+"""Devices that come and go while the machine runs, by the control socket's commands and QEMU's words.
+
+The machine's description keeps up with them, so that it says what a snapshot of the machine is of.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from .block import BlockBackend
 from .construct import make_device
+from .description.model import ID, LONGEST_ID, Part
 from .device import Device
 from .discovery import load
-from .errors import SouthbridgeError
+from .errors import Location, SouthbridgeError
 from .hookspecs import hookimpl
 from .life import RunState
+from .pci import PciDevice
 
 if TYPE_CHECKING:
     from .machine import Machine
+
+BACKENDS = ("blockdevs", "chardevs", "netdevs")
+
+log = logging.getLogger(__name__)
 
 
 class Hotplug:
@@ -24,12 +37,17 @@ class Hotplug:
     def add(self, type_name: str, id: str, **properties: Any) -> Device:
         """Plugs in a new device of that type, and gives it. Raises SouthbridgeError, with the machine as it was."""
         machine = self._machine
+        if not ID.fullmatch(id) or len(id) > LONGEST_ID:
+            raise SouthbridgeError(f"{id!r} isn't a device's id: expected letters, digits, '.', '_' and '-'")
         cls = cast("type[Device]", load("devices", type_name))
         if machine.state is not RunState.PRELAUNCH and not cls.hotpluggable:
             raise SouthbridgeError(f"{id}: a {type_name} can't be plugged into a running machine")
         with machine.lock:
             device = make_device(machine, cls, id, **properties)
+            self._check_use(device)
             machine.plug(device)
+            self._describe(device, type_name, properties)
+        log.info("%s: %s was plugged in", machine.name, id)
         return device
 
     def request_removal(self, id: str) -> None:
@@ -44,6 +62,39 @@ class Hotplug:
             if not device.ask_to_leave():
                 machine.unplug(device)
 
+    def _check_use(self, device: Device) -> None:
+        """Raises SouthbridgeError if `device` wants a back end that another one has for itself."""
+        for name, value in _backends_of(device).items():
+            if isinstance(value, BlockBackend) and not value.writable:
+                continue
+            for other in self._machine.devices.values():
+                if any(used is value for used in _backends_of(other).values()):
+                    raise SouthbridgeError(f"{device.id}: {name}: {other.id} uses it already, and it can't be shared")
+
+    # --- the description -----------------------------------------------------------------------------------------
+
+    def _describe(self, device: Device, type_name: str, properties: Mapping[str, Any]) -> None:
+        description = self._machine.description
+        if description is not None:
+            nowhere = Location(str(description.file), 0, 0)
+            part = Part("devices", device.id, type_name, type(device), dict(properties), nowhere, {})
+            self._describe_all({**description.sections["devices"], device.id: part})
+
+    @hookimpl
+    def device_removed(self, device: Device) -> None:
+        """The description has it no more."""
+        log.info("%s: %s was unplugged", self._machine.name, device.id)
+        description = self._machine.description
+        if description is not None:
+            self._describe_all({id: part for id, part in description.sections["devices"].items() if id != device.id})
+
+    def _describe_all(self, parts: Mapping[str, Part]) -> None:
+        """These are the devices; each PCI device's address is said, since the first free one may be another now."""
+        machine = self._machine
+        assert machine.description is not None
+        placed = {id: _with_address(part, machine.devices.get(id)) for id, part in parts.items()}
+        machine.description = replace(machine.description, sections={**machine.description.sections, "devices": placed})
+
     # --- commands ------------------------------------------------------------------------------------------------
 
     @hookimpl
@@ -51,11 +102,21 @@ class Hotplug:
         """What a control socket offers."""
         return {"device_add": self.device_add, "device_del": self.device_del}
 
-    def device_add(self, driver: str, id: str, bus: str = "", addr: str = "", properties: dict[str, Any] = {}) -> None:  # noqa: B006
-        """Plugs in a device of the type `driver`; what isn't its bus or place is in `properties`."""
-        places = {name: value for name, value in (("bus", bus), ("addr", addr)) if value}
-        self.add(driver, id, **places, **properties)
+    def device_add(self, driver: str, id: str, **properties: Any) -> None:
+        """Plugs in a device of the type `driver` with these properties; in their names a hyphen is an underscore."""
+        self.add(driver, id, **{name.replace("-", "_"): value for name, value in properties.items()})
 
     def device_del(self, id: str) -> None:
         """Asks the guest to let go of a device, which then goes."""
         self.request_removal(id)
+
+
+def _backends_of(device: Device) -> dict[str, Any]:
+    links = {name for name, spec in type(device).properties().items() if spec.section in BACKENDS}
+    return {name: value for name in links if (value := getattr(device, name)) is not None}
+
+
+def _with_address(part: Part, device: Device | None) -> Part:
+    if not isinstance(device, PciDevice):
+        return part
+    return replace(part, values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})

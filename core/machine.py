@@ -179,6 +179,8 @@ class Machine:
             self.hooks.unregister(f"devices.{device.id}")
             device.unrealize()
             del self.devices[device.id]
+        if self.state is not RunState.PRELAUNCH:
+            self.hooks.call.device_removed(machine=self, device=device)
 
     def set_accelerator(self, accelerator: Accelerator) -> None:
         """`accelerator` runs the machine's CPUs. Raises SouthbridgeError if it can't."""

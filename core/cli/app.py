@@ -84,6 +84,46 @@ def swap(machine_id: MachineId, name: Annotated[str, typer.Argument(help="An acc
     swap_accelerator(machine_id, name)
 
 
+@app.command()
+def powerdown(machine_id: MachineId) -> None:
+    """Presses a running machine's power button: its guest is asked to shut down."""
+    from .control import press_power_button
+
+    press_power_button(machine_id)
+
+
+@app.command()
+def wakeup(machine_id: MachineId) -> None:
+    """Wakes a machine that is suspended."""
+    from .control import wake_up
+
+    wake_up(machine_id)
+
+
+@app.command()
+def plug(
+    machine_id: MachineId,
+    kind: Annotated[str, typer.Argument(metavar="TYPE", help="The device's type, as `southbridge devices` lists it.")],
+    device: Annotated[str, typer.Argument(help="What it is called.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A property: addr=04.0. May be repeated."),
+    ] = None,
+) -> None:
+    """Plugs a device into a running machine."""
+    from .control import plug_in
+
+    plug_in(machine_id, kind, device, settings or [])
+
+
+@app.command()
+def unplug(machine_id: MachineId, device: Annotated[str, typer.Argument(help="The device's id.")]) -> None:
+    """Asks a running machine's guest to let go of a device, which is unplugged once it does."""
+    from .control import unplug_device
+
+    unplug_device(machine_id, device)
+
+
 snapshots = typer.Typer(help="Saves machines to files, and restores them.", add_completion=False, rich_markup_mode=None)
 app.add_typer(snapshots, name="snapshot")
 

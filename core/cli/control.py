@@ -1,10 +1,15 @@
-"""`southbridge machines` and `southbridge swap`: what is said to machines that run."""
+"""`southbridge machines`, `swap`, `powerdown`, `wakeup`, `plug`, `unplug`: what is said to machines that run."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 from ..control.client import find_machine, running
+from ..description import yaml_tree
+from ..description.nodes import OptionLocation, Scalar
+from ..errors import DescriptionError
 from .listing import print_columns, print_json
 
 
@@ -41,3 +46,39 @@ def swap_accelerator(id: str, name: str) -> None:
     """`southbridge swap`. Raises SouthbridgeError."""
     with find_machine(id, PATIENCE, say_for_whom) as machine:
         machine.run("swap-accelerator", name=name)
+
+
+def press_power_button(id: str) -> None:
+    """`southbridge powerdown`. Raises SouthbridgeError."""
+    _say(id, "system_powerdown")
+
+
+def wake_up(id: str) -> None:
+    """`southbridge wakeup`. Raises SouthbridgeError."""
+    _say(id, "system_wakeup")
+
+
+def plug_in(id: str, type_name: str, device: str, settings: Iterable[str]) -> None:
+    """`southbridge plug`. Raises SouthbridgeError."""
+    properties = dict(_property(setting) for setting in settings)
+    _say(id, "device_add", driver=type_name, **properties, id=device)
+
+
+def unplug_device(id: str, device: str) -> None:
+    """`southbridge unplug`. Raises SouthbridgeError."""
+    _say(id, "device_del", id=device)
+
+
+def _property(setting: str) -> tuple[str, Any]:
+    """The name and the value of "key=value", as a description has it."""
+    key, equals, value = setting.partition("=")
+    place = OptionLocation(f"--set {key}", 1, 1)
+    if not equals or not key or key in ("driver", "id"):
+        raise DescriptionError("expected a property's name and its value, such as addr=04.0", place)
+    node = yaml_tree.parse(value, lambda line, column: place) or Scalar(None, place)
+    return key, node.plain()
+
+
+def _say(machine_id: str, command: str, /, **arguments: Any) -> None:
+    with find_machine(machine_id, PATIENCE, say_for_whom) as machine:
+        machine.run(command, **arguments)

@@ -5,7 +5,7 @@
 
 A command is called on the main loop's thread without the machine's lock. One that takes long is a coroutine function,
 and does what takes long elsewhere. It returns plain data, None for nothing; a SouthbridgeError's text is what the
-client is told. In arguments' names an underscore stands for QMP's hyphen.
+client is told. In arguments' names an underscore stands for QMP's hyphen; `**others` takes arguments of any name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -56,9 +56,17 @@ class Command:
         hints = get_type_hints(self.function, include_extras=True)
         fields: dict[str, Any] = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                continue
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[name] = (hints[name], Field(default, alias=name.replace("_", "-")))
-        return create_model(self.name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        extra: Literal["allow", "forbid"] = "allow" if self._takes_any else "forbid"
+        return create_model(self.name, __config__=ConfigDict(extra=extra, strict=True), **fields)
+
+    @property
+    def _takes_any(self) -> bool:
+        kinds = [parameter.kind for parameter in inspect.signature(self.function).parameters.values()]
+        return inspect.Parameter.VAR_KEYWORD in kinds
 
     async def run(self, arguments: dict[str, Any]) -> Any:
         """Its result. Raises CommandError."""
@@ -67,7 +75,8 @@ class Command:
         except ValidationError as error:
             raise CommandError(_complaint(error)) from None
         try:
-            result = self.function(**{name: getattr(model, name) for name in type(model).model_fields})
+            named = {name: getattr(model, name) for name in type(model).model_fields}
+            result = self.function(**named, **(model.model_extra or {}))
             if inspect.isawaitable(result):
                 result = await result
         except SouthbridgeError as error:

@@ -19,6 +19,7 @@ from .commands import CommandError
 from .session import Message, Session, Splitter, event, refusal, render
 
 if TYPE_CHECKING:
+    from ..device import Device
     from ..life import ShutdownReason
     from ..machine import Machine
 
@@ -98,6 +99,27 @@ class ControlServer:
     def machine_reset(self) -> None:
         """See the hook."""
         self.emit("RESET")
+
+    @hookimpl
+    def machine_suspended(self) -> None:
+        """See the hook."""
+        self.emit("SUSPEND")
+
+    @hookimpl
+    def machine_woken(self) -> None:
+        """See the hook."""
+        self.emit("WAKEUP")
+
+    @hookimpl
+    def machine_powerdown(self) -> None:
+        """See the hook."""
+        self._machine.post(lambda: self.emit("POWERDOWN"))
+
+    @hookimpl
+    def device_removed(self, device: Device) -> None:
+        """See the hook."""
+        gone = {"device": device.id, "path": f"/machine/peripheral/{device.id}"}
+        self._machine.post(lambda: self.emit("DEVICE_DELETED", gone))
 
     @hookimpl
     def machine_stopped(self, reason: ShutdownReason) -> None:
