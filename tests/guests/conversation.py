@@ -12,7 +12,7 @@ import selectors
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,10 @@ class Result:
     output: bytes
     status: int | None
     seconds: float
+
+
+Reply = bytes | Callable[[], object]
+"""What a text is answered with: something typed, or something done to the machine."""
 
 
 class GuestDidNotAnswer(AssertionError):
@@ -89,15 +93,15 @@ class _Talk:
 def talk(
     command: Sequence[str | Path],
     *,
-    send: Sequence[tuple[bytes, bytes]] = (),
+    send: Sequence[tuple[bytes, Reply]] = (),
     until: bytes | None = None,
     timeout_s: float,
 ) -> Result:
     """Runs `command` and talks to the guest on its standard input and output.
 
-    For each pair in `send`, in order: waits for the first text, then types the second. Then waits for `until`, and ends
-    the program; without `until`, waits for its own end. Texts are compared without terminal control sequences, and
-    each is looked for only after the one before.
+    For each pair in `send`, in order: waits for the first text, then types the second, or calls it. Then waits for
+    `until`, and ends the program; without `until`, waits for its own end. Texts are compared without terminal control
+    sequences, and each is looked for only after the one before.
 
     Raises `GuestDidNotAnswer` after `timeout_s` seconds in all, or if the program ends too early.
     """
@@ -112,6 +116,9 @@ def talk(
         try:
             for expected, text in send:
                 conversation.wait_for(expected)
+                if callable(text):
+                    text()
+                    continue
                 with contextlib.suppress(BrokenPipeError):  # the next wait tells of the program's end
                     process.stdin.write(text)
             if until is None:

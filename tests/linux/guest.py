@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.guests.build import need
-from tests.guests.conversation import Result, plain, talk
+from tests.guests.conversation import Reply, Result, plain, talk
 from tests.guests.southbridge import PROGRAM
 from tests.linux.initramfs import DONE, EXIT_STATUS
 from tests.linux.packages import kernel
@@ -49,11 +55,38 @@ def describe(
     return path
 
 
-def run_linux(description: Path, *, until: Sequence[bytes] = ()) -> Result:
-    """Runs the machine until it ends, or has said each of `until`, one after the other."""
+def run_linux(
+    description: Path,
+    *,
+    until: Sequence[bytes] = (),
+    then: Sequence[tuple[bytes, Callable[[], object]]] = (),
+    options: Sequence[str] = (),
+) -> Result:
+    """Runs the machine until it ends, or has said each of `until`, one after the other.
+
+    Before that, for each pair of `then`: waits until the guest has said the text, and does that to the machine.
+    """
     *before, last = until or (None,)
-    send = [(text, b"") for text in before if text]
-    return talk([PROGRAM, "run", description], send=send, until=last, timeout_s=PATIENCE_S)
+    send: list[tuple[bytes, Reply]] = [*then, *((text, b"") for text in before if text)]
+    return talk([PROGRAM, "run", *options, description], send=send, until=last, timeout_s=PATIENCE_S)
+
+
+@contextmanager
+def control_sockets() -> Iterator[None]:
+    """Inside, machines have their control sockets in a folder of their own; its path must be short."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+def say(verb: str, *arguments: str) -> Callable[[], None]:
+    """What has the only machine there hear a verb of the command line."""
+
+    def run() -> None:
+        (machine,) = json.loads(subprocess.check_output([PROGRAM, "machines", "--json"]))
+        subprocess.run([PROGRAM, verb, machine["id"], *arguments], check=True)
+
+    return run
 
 
 def said(result: Result) -> str:

@@ -24,6 +24,7 @@ _APPLETS = (
         "cmp",
         "date",
         "dd",
+        "devmem",
         "dmesg",
         "echo",
         "false",

@@ -1,0 +1,55 @@
+"""PCI devices come and go under Debian's kernel: its acpiphp driver, our registers, events and AML methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said, say
+from tests.linux.initramfs import initramfs
+
+SCRIPT = """
+card=/sys/bus/pci/devices/0000:00:05.0
+for time in first second; do
+    echo "ready: $time"
+    while [ ! -e $card/enable ]; do usleep 20000; done
+    echo 1 > $card/enable
+    base=$(head -n 1 $card/resource | cut -d ' ' -f 1)
+    echo "$time identity: $(cat $card/vendor) $(cat $card/device) $(devmem $base)"
+    devmem $((base + 4)) 32 0x12345678
+    echo "$time inverse: $(devmem $((base + 4)))"
+    echo "used: $time"
+    while [ -e $card ]; do usleep 20000; done
+    echo "gone: $time"
+done
+echo "errors: $(dmesg | grep -c -i -E 'ACPI.*error|BUG|WARNING|fail to')"
+dmesg | grep -i -E 'ACPI.*error|BUG|WARNING'
+"""
+
+
+@pytest.fixture(autouse=True)
+def sockets() -> Iterator[None]:
+    with control_sockets():
+        yield
+
+
+@pytest.mark.parametrize("firmware", ["none", "rom"])
+def test_a_card_comes_works_goes_and_comes_again(firmware: str, tmp_path: Path) -> None:
+    description = describe(tmp_path, initramfs(SCRIPT), cmdline=CMDLINE, firmware=firmware)
+    text = said(
+        run_linux(
+            description,
+            then=[
+                (b"ready: first", say("plug", "edu", "card", "--set", "addr=05.0")),
+                (b"used: first", say("unplug", "card")),
+                (b"ready: second", say("plug", "edu", "card", "--set", "addr=05.0")),
+                (b"used: second", say("unplug", "card")),
+            ],
+        )
+    )
+    for time in ("first", "second"):
+        assert answer(text, f"{time} identity") == "0x1234 0x11e8 0x010000ED"
+        assert answer(text, f"{time} inverse") == "0xEDCBA987"
+        assert f"gone: {time}" in text

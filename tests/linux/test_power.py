@@ -1,0 +1,86 @@
+"""Debian's kernel switches itself off, begins anew, listens to the power button, sleeps and wakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.guests.conversation import Result, plain
+from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said, say
+from tests.linux.initramfs import UP, initramfs
+
+BUTTON = """
+for name in /sys/class/input/event*/device/name; do
+    if [ "$(cat $name)" = "Power Button" ]; then event=$(echo $name | cut -d / -f 5); fi
+done
+echo "ready"
+dd if=/dev/input/$event bs=24 count=1 2>/dev/null | hexdump -v -e '24/1 "%02x" "\\n"' | sed 's/^/event: /'
+poweroff -f
+sleep 100
+"""
+
+SLEEP = """
+echo "states: $(cat /sys/power/state), $(cat /sys/power/mem_sleep)"
+echo remembered > /tmp/file
+echo 0 > /sys/class/rtc/rtc0/wakealarm
+{alarm}
+start=$(date +%s)
+echo mem > /sys/power/state && echo "woke: $(cat /tmp/file)"
+echo "slept: $(($(date +%s) - start))"
+echo "count: $(cat /sys/power/suspend_stats/success)"
+echo "errors: $(dmesg | grep -c -i -E 'ACPI.*error|firmware bug|BUG:|Call Trace')"
+"""
+
+FIRMWARE = pytest.mark.parametrize("firmware", ["none", "rom"])
+
+
+@pytest.fixture(autouse=True)
+def sockets() -> Iterator[None]:
+    with control_sockets():
+        yield
+
+
+def text_of(result: Result) -> str:
+    return plain(result.output).decode("ascii", "replace")
+
+
+@FIRMWARE
+def test_poweroff_ends_the_process(firmware: str, tmp_path: Path) -> None:
+    initrd = initramfs("poweroff -f\nsleep 100\n")
+    result = run_linux(describe(tmp_path, initrd, cmdline=CMDLINE, firmware=firmware))
+    assert result.status == 0
+    assert "reboot: Power down" in text_of(result)
+
+
+@FIRMWARE
+def test_reboot_begins_anew(firmware: str, tmp_path: Path) -> None:
+    description = describe(tmp_path, initramfs("reboot -f\nsleep 100\n"), cmdline=CMDLINE, firmware=firmware)
+    assert text_of(run_linux(description, until=[UP] * 2)).count("Linux version") == 2
+
+
+def test_reboot_ends_the_process_if_asked_to(tmp_path: Path) -> None:
+    description = describe(tmp_path, initramfs("reboot -f\nsleep 100\n"), cmdline=CMDLINE)
+    result = run_linux(description, options=["--no-reboot"])
+    assert result.status == 0
+    assert text_of(result).count("Linux version") == 1
+
+
+def test_the_hosts_power_button_shuts_it_down(tmp_path: Path) -> None:
+    """As acpid has it: the button is a key (KEY_POWER, 116) of an input device."""
+    description = describe(tmp_path, initramfs(BUTTON, ["button", "evdev"]), cmdline=CMDLINE)
+    result = run_linux(description, then=[(b"ready", say("powerdown"))])
+    assert result.status == 0
+    assert answer(text_of(result), "event")[32:] == "0100" + "7400" + "01000000"
+
+
+@FIRMWARE
+def test_the_clocks_alarm_wakes_it(firmware: str, tmp_path: Path) -> None:
+    initrd = initramfs(SLEEP.format(alarm="echo +3 > /sys/class/rtc/rtc0/wakealarm"))
+    text = said(run_linux(describe(tmp_path, initrd, cmdline=CMDLINE, firmware=firmware)))
+    assert answer(text, "states").startswith("freeze mem disk, s2idle [deep]")
+    assert answer(text, "woke") == "remembered"
+    assert int(answer(text, "slept")) >= 2
+    assert answer(text, "count") == "1"
+    assert answer(text, "errors") == "0"
