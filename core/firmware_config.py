@@ -26,6 +26,8 @@ class FirmwareConfig:
         self.files: dict[str, Contents] = {}
         self.items: dict[int, Contents] = {}
         self.boot_devices: list[BootDevice] = []
+        self.shown = False
+        """Whether a device shows it to the guest."""
 
     def add_file(self, name: str, contents: Contents) -> None:
         """Adds the file `name` (at most 55 ASCII characters, such as "etc/e820"). Raises ValueError if it exists."""

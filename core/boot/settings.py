@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ class BootSettings:
     def read(self, key: str, path: Path, largest: int) -> bytes:
         """The contents of `path`, which `key` names. Raises DescriptionError; also for more than `largest` bytes."""
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO might wait forever
+                raise self.wrong(key, f"expected a file: {path} is none")
             with path.open("rb") as file:
                 contents = file.read(largest + 1)
         except (OSError, ValueError) as error:

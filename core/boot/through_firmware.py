@@ -18,7 +18,7 @@ from .linux import CMDLINE, LONGEST_CMDLINE
 from .memory import FOUR_GIB, RESERVED, Room, firmware_map
 from .processor import PAGE_TABLES
 from .rom import code, option_rom
-from .start import Request, check_cmdline
+from .start import CannotStart, Request, check_cmdline
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -40,12 +40,16 @@ _UNKNOWN_LOADER = 0xFF
 _CAN_USE_HEAP = 0x80
 _PASSED = (0, 3, 6, 4)
 """The registers that the ROM sets: EAX, EBX, ESI, ESP."""
+LARGEST = 1024 * MiB
+"""What a kernel with all that it is given may take: the host has a copy of it."""
 _OF_FIRMWARE = MiB
 """At the top of memory, for its tables."""
 
 
 def offer(machine: Machine, kernel: Kernel, initrd: bytes, cmdline: bytes) -> None:
     """`machine`'s firmware will find all of it. Raises CannotStart, DoesNotFit."""
+    if not machine.firmware_config.shown:
+        raise CannotStart("kernel", "firmware can't find it: the machine has no device of type fw_cfg")
     if kernel.protocol == "bzimage" and kernel.image is not None:
         _offer_image(machine, kernel.image, initrd, cmdline)
     else:
@@ -56,7 +60,9 @@ def offer(machine: Machine, kernel: Kernel, initrd: bytes, cmdline: bytes) -> No
 def _offer_image(machine: Machine, image: BzImage, initrd: bytes, cmdline: bytes) -> None:
     """A bzImage, which begins in its 16-bit code. Raises CannotStart, DoesNotFit."""
     check_cmdline(cmdline, min(image.cmdline_size, LONGEST_CMDLINE))
-    room = Room(firmware_map(machine.memory_map))
+    known = firmware_map(machine.memory_map)
+    Room(known).take("kernel", image.pref_address if image.relocatable else _KERNEL, image.init_size)
+    room = Room(known)
     room.take("kernel", _KERNEL, len(image.code))
     if image.relocatable:
         room.take_what_is_free(image.pref_address, image.init_size)
@@ -95,6 +101,8 @@ def _offer_pieces(machine: Machine, kernel: Kernel, initrd: bytes, cmdline: byte
     known = firmware_map(machine.memory_map, [MemoryRange(low - _OF_FIRMWARE, _OF_FIRMWARE, RESERVED)])
     start = kernel.start(Request(known, Room(known), initrd, cmdline))
     state, place = start.state, start.memory_map
+    if sum(len(piece) for _, piece in start.pieces) + sum(size for _, size in start.zeros) > LARGEST:
+        raise CannotStart("kernel", f"it needs more than the {LARGEST >> 20} MiB that firmware is given")
     pieces = [*start.pieces, *((address, bytes(size)) for address, size in start.zeros)]
     parameters = struct.pack(
         "<HI5I4H",

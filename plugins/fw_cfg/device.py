@@ -65,6 +65,7 @@ class FwCfg(Device):
         self._items: dict[int, bytes] = {}
         self.claim_ports(self.ports, PORTS)
         config = self.machine.firmware_config
+        config.shown = True
         try:
             config.add_file("etc/e820", lambda: items.e820(self.machine.memory_map))
             config.add_file("etc/boot-fail-wait", u32(self.reboot_timeout))
