@@ -1,0 +1,91 @@
+"""A snapshot of Linux in user space: in a new process it goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from pathlib import Path
+from random import Random
+
+import pytest
+from southbridge.control.client import find_machine
+
+from tests.guests.conversation import plain
+from tests.guests.southbridge import PROGRAM
+from tests.linux.guest import PATIENCE_S, describe
+from tests.linux.initramfs import DONE, EXIT_STATUS, initramfs
+
+MIB = 1 << 20
+DISK = Random("snapshot disk").randbytes(MIB)
+FILE = Random("snapshot file").randbytes(MIB)
+COUNTS = 12
+SAVED_AT = 4
+
+SCRIPT = f"""\
+for i in $(seq 50); do [ -b /dev/sda ] && break; usleep 100000; done
+cp /data /tmp/data
+for i in $(seq {COUNTS}); do
+    echo 3 > /proc/sys/vm/drop_caches
+    echo "count: $i $(cut -d' ' -f1 /proc/uptime) $(sha256sum < /tmp/data) $(sha256sum < /dev/sda)"
+done
+echo "errors: $(dmesg -r | grep -c '^<[0-3]>')"
+"""
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+def save(description: Path, snapshot: Path) -> bytes:
+    """Runs a machine until it has counted so far, saves it, and ends it. Gives what it said."""
+    with subprocess.Popen(
+        [PROGRAM, "run", description, "--id", "linux"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        try:
+            assert process.stdout is not None
+            output = b""
+            while b"count: %d " % SAVED_AT not in output:
+                piece = os.read(process.stdout.fileno(), 65536)
+                assert piece, output[-2000:]
+                output += piece
+            with find_machine("linux") as machine:
+                machine.run("stop")
+                machine.run("snapshot-save", path=str(snapshot))
+                machine.run("quit")
+            rest, _ = process.communicate(timeout=PATIENCE_S)
+            return output + rest
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("firmware", ["none", "rom"])
+def test_linux_goes_on(firmware: str, tmp_path: Path) -> None:
+    (tmp_path / "disk.img").write_bytes(DISK)
+    description = describe(
+        tmp_path,
+        initramfs(SCRIPT, ["ata_piix", "sd_mod"], {"data": FILE}),
+        firmware=firmware,
+        devices=["hd0: {type: ide-hd, drive: disk0}"],
+        blockdevs=["disk0: {type: raw, path: disk.img, read_only: true}"],
+    )
+    before = save(description, tmp_path / "snapshot")
+    after = subprocess.run(
+        [PROGRAM, "snapshot", "restore", tmp_path / "snapshot"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE_S,
+    )
+    assert after.returncode == EXIT_STATUS, after.stdout[-2000:]
+    assert b"Linux version" not in after.stdout
+    text = plain(before + after.stdout).decode("ascii", "replace")
+    counts = re.findall(r"^count: (\d+) (\S+) (\w+)  - (\w+)  -$", text, re.MULTILINE)
+    assert [int(count[0]) for count in counts] == list(range(1, COUNTS + 1))
+    uptimes = [float(count[1]) for count in counts]
+    assert uptimes == sorted(uptimes)
+    assert {count[2:] for count in counts} == {tuple(hashlib.sha256(data).hexdigest() for data in (FILE, DISK))}
+    assert "errors: 0\n" in text
+    assert DONE.decode() in text
