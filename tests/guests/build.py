@@ -28,18 +28,22 @@ SMALL_DISK = 64 * SECTOR
 PARTITION_START = 2048
 """Sector of the hard disk's partition; GRUB's core lies in the gap before it."""
 PARTITION_SECTORS = 16384
+"""At least."""
 
 GRUB_MODULES = [
     *("biosdisk", "part_msdos", "ext2", "iso9660", "normal", "configfile", "serial", "terminal", "terminfo"),
-    *("lspci", "ls", "cat", "echo", "halt", "reboot", "test"),
+    *("lspci", "ls", "cat", "echo", "halt", "reboot", "test", "linux", "linux16", "multiboot"),
 ]
 
-GRUB_CONFIGURATION = f"""\
+GRUB_TERMINAL = """\
 serial --unit=0 --speed=115200
 terminal_input serial console
 terminal_output serial console
 set timeout=-1
+"""
 
+GRUB_CONFIGURATION = f"""\
+{GRUB_TERMINAL}
 menuentry '{GRUB_ENTRY}' {{
     echo '{GRUB_CHOSEN}'
 }}
@@ -125,11 +129,13 @@ def _small_disk(program: Path) -> Path:
     return target
 
 
-def _grub_tree(folder: Path) -> Path:
-    """The files of both GRUB images."""
+def _grub_tree(folder: Path, configuration: str = GRUB_CONFIGURATION, files: Mapping[str, Path] | None = None) -> Path:
+    """The files of a GRUB image."""
     (folder / "boot" / "grub").mkdir(parents=True)
-    (folder / "boot" / "grub" / "grub.cfg").write_text(GRUB_CONFIGURATION)
+    (folder / "boot" / "grub" / "grub.cfg").write_text(configuration)
     (folder / HELLO).write_text(HELLO_TEXT + "\n")
+    for name, source in (files or {}).items():
+        shutil.copy(source, folder / name)
     return folder
 
 
@@ -149,22 +155,30 @@ def grub_rescue_iso(out_dir: Path) -> Path:
         return unfinished.rename(target)
 
 
-def grub_disk_image(out_dir: Path) -> Path:
-    """A hard disk image with GRUB: master boot record, core in the gap after it, one ext2 partition with the menu."""
-    target = out_dir / "grub-disk.img"
+def grub_disk_image(
+    out_dir: Path,
+    name: str = "grub-disk",
+    configuration: str = GRUB_CONFIGURATION,
+    files: Mapping[str, Path] | None = None,
+) -> Path:
+    """A hard disk image with GRUB: master boot record, core in the gap after it, one ext2 partition with the menu, and
+    copies of `files` at its root. The `name` stands for what is in it.
+    """
+    target = out_dir / f"{name}.img"
     if target.exists():
         return target
     make_core = need("grub-mkimage", "grub-common")
     make_file_system = need("mkfs.ext2", "e2fsprogs")
     boot_sector = need_file(GRUB_PLATFORM / "boot.img", "grub-pc-bin").read_bytes()
+    sectors = PARTITION_SECTORS + sum(-(-file.stat().st_size // SECTOR) for file in (files or {}).values())
     with tempfile.TemporaryDirectory(dir=out_dir) as folder:
         core = Path(folder, "core.img")
         prefix = ["-p", "(hd0,msdos1)/boot/grub"]
         run_tool([make_core, "-d", GRUB_PLATFORM, "-O", "i386-pc", *prefix, "-o", core, *GRUB_MODULES])
         file_system = Path(folder, "partition.img")
         with file_system.open("wb") as file:
-            file.truncate(PARTITION_SECTORS * SECTOR)
-        tree = _grub_tree(Path(folder, "tree"))
+            file.truncate(sectors * SECTOR)
+        tree = _grub_tree(Path(folder, "tree"), configuration, files)
         run_tool([make_file_system, "-q", "-F", "-b", "1024", "-d", tree, file_system])
         unfinished = Path(folder, target.name)
         unfinished.write_bytes(_with_grub(boot_sector, core.read_bytes(), file_system.read_bytes()))
@@ -187,7 +201,7 @@ def _with_grub(boot_sector: bytes, core: bytes, partition: bytes) -> bytes:
     # One entry: active, Linux, LBA only (the CHS fields hold the largest values, as for any partition beyond them).
     # The other three must be cleared: boot.img has code for floppy disks there.
     no_chs = b"\xfe\xff\xff"
-    entry = struct.pack("<B3sB3sII", 0x80, no_chs, 0x83, no_chs, PARTITION_START, PARTITION_SECTORS)
+    entry = struct.pack("<B3sB3sII", 0x80, no_chs, 0x83, no_chs, PARTITION_START, len(partition) // SECTOR)
     boot[0x1BE:0x1FE] = entry.ljust(64, b"\0")
     gap = bytes(boot) + bytes(loader) + core[SECTOR:]
     return gap.ljust(PARTITION_START * SECTOR, b"\0") + partition
