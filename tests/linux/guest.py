@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.build import need
+from tests.guests.build import GRUB_TERMINAL, grub_disk_image, need
 from tests.guests.conversation import Reply, Result, plain, talk
 from tests.guests.southbridge import PROGRAM
 from tests.linux.initramfs import DONE, EXIT_STATUS
@@ -25,6 +25,10 @@ CMDLINE = "console=ttyS0 panic=-1 printk.time=0"
 NO_ACPI = f"{CMDLINE} acpi=off"
 
 
+WAYS = ("none", "rom", "grub")
+"""How Linux is started: by the machine itself; by firmware, with the kernel from outside; by firmware and GRUB."""
+
+
 def describe(
     folder: Path,
     initrd: bytes,
@@ -35,24 +39,37 @@ def describe(
     devices: Sequence[str] = (),
     blockdevs: Sequence[str] = (),
 ) -> Path:
-    """A description in `folder` of a machine that boots Debian's kernel with `initrd`."""
+    """A description in `folder` of a machine that boots Debian's kernel with `initrd`. `firmware` is one of WAYS.
+
+    For GRUB, the machine has a further disk, which is the last (bus ide.1, unit 1).
+    """
     (folder / "initrd.cpio").write_bytes(initrd)
     lines = {"memory": "256M", "accelerator": "unicorn", **(settings or {})}
+    devices = ["exit: {type: isa-debug-exit}", *devices]
+    if firmware == "grub":
+        _grub_disk(folder, cmdline)
+        devices.append("grub: {type: ide-hd, drive: grub, bus: ide.1, unit: 1, bootindex: 0}")
+        blockdevs = [*blockdevs, "grub: {type: raw, path: grub.img, read_only: true}"]
+    else:
+        lines |= {"firmware": firmware, "kernel": f"'{kernel()}'", "initrd": "initrd.cpio", "cmdline": f"'{cmdline}'"}
     text = [
         "extends: pc",
         *(f"{key}: {value}" for key, value in lines.items()),
-        f"firmware: {firmware}",
-        f"kernel: '{kernel()}'",
-        "initrd: initrd.cpio",
-        f"cmdline: '{cmdline}'",
         "devices:",
-        "  exit: {type: isa-debug-exit}",
         *(f"  {line}" for line in devices),
         *(["blockdevs:", *(f"  {line}" for line in blockdevs)] if blockdevs else []),
     ]
     path = folder / "machine.yaml"
     path.write_text("\n".join(text) + "\n")
     return path
+
+
+def _grub_disk(folder: Path, cmdline: str) -> Path:
+    """A disk on which GRUB starts Debian's kernel with the initrd that is in `folder`, at once."""
+    menu = f"set timeout=0\nmenuentry Debian {{\n  linux /vmlinuz {cmdline}\n  initrd /initrd\n}}\n"
+    (folder / "grub.img").unlink(missing_ok=True)
+    files = {"vmlinuz": kernel(), "initrd": folder / "initrd.cpio"}
+    return grub_disk_image(folder, "grub", GRUB_TERMINAL + menu, files)
 
 
 def run_linux(

@@ -55,6 +55,16 @@ def test_through_the_firmware(protocol: str, initrd: bytes, tmp_path: Path) -> N
     assert high == (4 * GIB, 5 * GIB)
 
 
+def test_by_grub_from_a_disk(initrd: bytes, tmp_path: Path) -> None:
+    """GRUB passes on what the firmware says of memory."""
+    text = said(run_linux(describe(tmp_path, initrd, cmdline=f"{CMDLINE} acpi=off mark=7", firmware="grub")))
+    assert answer(text, "cmdline") == f"BOOT_IMAGE=/vmlinuz {CMDLINE} acpi=off mark=7"
+    assert answer(text, "errors") == "0"
+    base, extended = ram(text)
+    assert base == (0, 0x9FC00)
+    assert 255 << 20 <= extended[1] <= 256 << 20
+
+
 def test_64_gib_of_which_the_host_has_less(initrd: bytes, tmp_path: Path) -> None:
     """RAM is found when it is touched: all but what Linux itself needs for so much of it stays untouched."""
     text = said(run_linux(describe(tmp_path, initrd, settings={"memory": "64G"})))

@@ -1,4 +1,4 @@
-"""Real drivers in Debian's kernel, without firmware and ACPI: disks, clock, serial port, keyboard and mouse."""
+"""Real drivers in Debian's kernel, however it was started: disks, clock, serial port, keyboard and mouse."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import pytest
 
 from tests.guests.build import assemble
 from tests.guests.conversation import Result
-from tests.linux.guest import answer, describe, run_linux, said
+from tests.linux.guest import WAYS, answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
 
 MIB = 1 << 20
 
 SCRIPT = """\
-for i in $(seq 50); do [ -b /dev/sda -a -b /dev/sr0 ] && break; usleep 100000; done
-echo "disk: $(sha256sum < /dev/sda)"
+for i in $(seq 100); do
+    disk=/dev/$(grep -l '^8192$' /sys/block/sd*/size | cut -d/ -f4)
+    [ -b $disk -a -b /dev/sr0 ] && break
+    usleep 100000
+done
+echo "disk: $(sha256sum < $disk)"
 echo "cd: $(sha256sum < /dev/sr0)"
-dd if=/data of=/dev/sda bs=64k seek=32 conv=fsync 2>/dev/null
+dd if=/data of=$disk bs=64k seek=32 conv=fsync 2>/dev/null
 echo 3 > /proc/sys/vm/drop_caches
-echo "written: $(dd if=/dev/sda bs=64k skip=32 count=16 2>/dev/null | sha256sum)"
-dd if=/dev/sda of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null
+echo "written: $(dd if=$disk bs=64k skip=32 count=16 2>/dev/null | sha256sum)"
+dd if=$disk of=/dev/null bs=4k skip=1 count=1 iflag=direct 2>/dev/null
 echo "dma: $(cat /sys/class/ata_device/dev?.0/dma_mode | tr '\\n' ' ')"
 echo "driver: $(readlink -f /sys/bus/pci/drivers/ata_piix/0000:00:01.1)"
 echo "rtc: $(cat /sys/class/rtc/rtc0/name) $(cat /sys/class/rtc/rtc0/since_epoch)"
@@ -37,9 +41,15 @@ grep . /proc/interrupts
 """
 
 
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """How Linux is started."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drivers")
+def disk(way: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(f"drivers-{way}")
     (folder / "disk.img").write_bytes(Random("disk").randbytes(4 * MIB))
     (folder / "cd.iso").write_bytes(Random("cd").randbytes(2 * MIB))
     return folder
@@ -57,12 +67,13 @@ def alarm(images: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def result(disk: Path, data: bytes, alarm: bytes) -> Result:
+def result(way: str, disk: Path, data: bytes, alarm: bytes) -> Result:
     initrd = initramfs(SCRIPT, ["ata_piix", "sd_mod", "sr_mod", "psmouse"], {"data": data}, {"alarm": alarm})
     return run_linux(
         describe(
             disk,
             initrd,
+            firmware=way,
             devices=["hd0: {type: ide-hd, drive: disk0}", "cd0: {type: ide-cd, drive: cd0, bus: ide.1}"],
             blockdevs=["disk0: {type: raw, path: disk.img}", "cd0: {type: raw, path: cd.iso, read_only: true}"],
         )
@@ -96,7 +107,7 @@ def test_it_writes_the_disk(text: str, disk: Path, data: bytes) -> None:
 
 
 def test_both_by_dma(text: str) -> None:
-    assert answer(text, "dma") == "XFER_MW_DMA_2 XFER_MW_DMA_2"
+    assert set(answer(text, "dma").split()) == {"XFER_MW_DMA_2"}
 
 
 def test_rtc_cmos_tells_the_time_and_its_alarm_fires(text: str) -> None:
