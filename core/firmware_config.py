@@ -47,6 +47,10 @@ class FirmwareConfig:
             raise ValueError(f"bootindex {index} is taken")
         self.boot_devices.append(BootDevice(index, path))
 
+    def remove_boot_device(self, index: int) -> None:
+        """The device of that index is gone."""
+        self.boot_devices = [device for device in self.boot_devices if device.index != index]
+
     def boot_order(self) -> bytes:
         """The contents of the file "bootorder": a path a line, the first to try first, zero-terminated."""
         ordered = sorted(self.boot_devices, key=lambda device: device.index)

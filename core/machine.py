@@ -29,6 +29,7 @@ from .faults import Faults
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, TopologyListener, has_hooks
 from .hotplug import Hotplug
+from .input import Input
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
 from .life import Outcome, ResetReason, RunState, Service, ShutdownReason
 from .mainloop import Alarm
@@ -111,6 +112,8 @@ class Machine:
         self.power = Power(self)
         self.hotplug = Hotplug(self)
         self.firmware_config = FirmwareConfig()
+        self.input = Input()
+        """What a user types and points at."""
         self.buses: dict[str, Any] = {}
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}

@@ -15,6 +15,7 @@ from ..exchange import name_of
 from ..life import ResetReason, RunState, ShutdownReason
 from ..snapshot import save_running
 from .commands import Commands
+from .input import InputCommands
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -44,6 +45,7 @@ class MachineCommands:
             ("system_reset", self.system_reset),
             ("swap-accelerator", self.swap_accelerator),
             ("snapshot-save", self.snapshot_save),
+            ("input-send-event", InputCommands(machine).send),
         ):
             self.commands.add(name, function)
 

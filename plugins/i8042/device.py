@@ -16,13 +16,14 @@ from southbridge.banks import PortBank
 from southbridge.component import Part, State, timer
 from southbridge.device import Device
 from southbridge.hookspecs import hookimpl
+from southbridge.input import SCANCODES, PointerEvent
 from southbridge.life import ResetReason
 from southbridge.registers import RO, WO
 
 from .keyboard import Keyboard
 from .mouse import Mouse
 from .ps2 import Byte
-from .scancodes import RELEASED, translated
+from .scancodes import RELEASED, is_key, translated
 
 DATA_PORT, COMMAND_PORT = 0x60, 0x64
 KEYBOARD_IRQ, MOUSE_IRQ = 1, 12
@@ -52,6 +53,8 @@ NO_PASSWORD = 0xF1
 
 class I8042(Device):
     """Keyboard controller with a keyboard and a mouse on it."""
+
+    absolute = False
 
     data_port = PortBank(1, doc="60h.")
     command_port = PortBank(1, doc="64h.")
@@ -86,6 +89,13 @@ class I8042(Device):
         self.keyboard_irq = self.claim_irq(KEYBOARD_IRQ)
         self.mouse_irq = self.claim_irq(MOUSE_IRQ)
         self.keyboard.notify = self.mouse.notify = self._fill
+        self.machine.input.keyboards.append(self)
+        self.machine.input.pointers.append(self)
+
+    def unrealize(self) -> None:
+        """Takes no more keys."""
+        self.machine.input.remove(self)
+        super().unrealize()
 
     def acpi(self, tables: AcpiTables) -> None:
         """Keyboard and mouse are two devices; the keyboard has the ports."""
@@ -121,6 +131,20 @@ class I8042(Device):
     def pointer(self, dx: int = 0, dy: int = 0, dz: int = 0, buttons: int | None = None) -> None:
         """The mouse moves, or its buttons change; see Mouse.move."""
         self.mouse.move(dx, dy, dz, buttons)
+
+    @property
+    def takes_input(self) -> bool:
+        """See KeyboardSink: a PC's keyboard always does."""
+        return True
+
+    def key_event(self, key: str, pressed: bool) -> None:
+        """See KeyboardSink; a key that no such keyboard has does nothing."""
+        if is_key(SCANCODES[key]):
+            self.key(SCANCODES[key], pressed)
+
+    def pointer_event(self, event: PointerEvent) -> None:
+        """See PointerSink."""
+        self.pointer(event.dx, event.dy, event.dz, event.buttons(self.mouse.buttons))
 
     # --- the output buffer ---------------------------------------------------------------------------------------
 
