@@ -211,6 +211,10 @@ class Lifecycle:
         """The machine ended. Devices and back ends still exist."""
 
     @hookspec
+    def machine_event(self, machine: Machine, name: str, data: dict[str, Any]) -> None:
+        """Something else happened that those who watch the machine are told, as a QMP event of that name."""
+
+    @hookspec
     def accelerator_changed(self, machine: Machine, accelerator: Accelerator) -> None:
         """`accelerator` runs the machine's CPUs from now on."""
 

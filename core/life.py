@@ -31,11 +31,12 @@ class Service(Protocol):
 
 
 class ResetReason(enum.Enum):
-    """Who asked for a reset, in QMP's words; the first three are the guest's doing."""
+    """Who asked for a reset, in QMP's words; all but the last are the guest's doing."""
 
     GUEST = "guest-reset"
     TRIPLE_FAULT = "guest-reset: triple fault"
     KEYBOARD = "guest-reset: keyboard controller"
+    WATCHDOG = "guest-reset: watchdog"
     HOST = "host-qmp-system-reset"
 
 

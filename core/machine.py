@@ -302,6 +302,10 @@ class Machine:
         """Goes on soon."""
         self.post(self._resume_now)
 
+    def announce(self, name: str, **data: Any) -> None:
+        """Tells those who watch the machine of the QMP event `name`, soon."""
+        self.post(lambda: self.hooks.call.machine_event(machine=self, name=name, data=data))
+
     def call(self, function: Callable[[], Result]) -> Result:
         """Has the main loop call `function`, and gives what that gives or raises. Not for whoever holds the lock.
 

@@ -126,6 +126,11 @@ class ControlServer:
         """See the hook."""
         self.emit("SHUTDOWN", {"guest": reason.value.startswith("guest"), "reason": reason.value})
 
+    @hookimpl
+    def machine_event(self, name: str, data: Message) -> None:
+        """See the hook."""
+        self.emit(name, data)
+
     # --- clients -------------------------------------------------------------------------------------------------
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -70,6 +70,17 @@ def test_a_reset(start_pc: StartPc) -> None:
     assert running.pc.call.resets == 2
 
 
+def test_what_devices_announce_is_an_event(start_pc: StartPc) -> None:
+    running = start_pc()
+    events: list[tuple[str, object]] = []
+    with running.client() as client:
+        client.on_event = lambda event: events.append((event["event"], event.get("data")))
+        running.machine.announce("WATCHDOG", action="none")
+        while not events:
+            client.run("query-status")
+    assert events == [("WATCHDOG", {"action": "none"})]
+
+
 def test_quit_is_answered_and_says_goodbye(start_pc: StartPc) -> None:
     running = start_pc()
     connection = raw(running)
