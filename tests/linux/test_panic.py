@@ -1,0 +1,36 @@
+"""Linux's pvpanic drivers tell the host that the guest has panicked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.guests.conversation import plain
+from tests.linux.guest import NO_ACPI, answer, describe, run_linux
+from tests.linux.initramfs import UP, initramfs
+
+SCRIPT = """\
+echo "driver: $(ls /sys/bus/{bus}/drivers/{driver})"
+echo "events: $(cat /sys/bus/{bus}/drivers/{driver}/*/events)"
+echo c > /proc/sysrq-trigger
+"""
+
+
+def panics(folder: Path, device: str, *, module: str = "pvpanic_pci", cmdline: str = NO_ACPI) -> Path:
+    bus = "pci" if module == "pvpanic_pci" else "platform"
+    script = SCRIPT.format(bus=bus, driver=module.replace("_", "-"))
+    return describe(folder, initramfs(script, [module]), cmdline=cmdline, devices=[device])
+
+
+def test_the_machine_ends_with_a_status_that_says_so(tmp_path: Path) -> None:
+    result = run_linux(panics(tmp_path, "panic: {type: pvpanic-pci, addr: 05.0}"))
+    text = plain(result.output).decode()
+    assert "0000:00:05.0" in answer(text, "driver")
+    assert answer(text, "events") == "3"
+    assert "Kernel panic - not syncing: sysrq triggered crash" in text
+    assert result.status == 1
+    assert text.count(UP.decode()) == 1
+
+
+def test_the_guest_may_be_left_to_reboot(tmp_path: Path) -> None:
+    description = panics(tmp_path, "panic: {type: pvpanic-pci, on_panic: none}")
+    run_linux(description, until=[UP, b"sysrq triggered crash", UP])
