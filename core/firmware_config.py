@@ -25,6 +25,8 @@ class FirmwareConfig:
     def __init__(self) -> None:
         self.files: dict[str, Contents] = {}
         self.items: dict[int, Contents] = {}
+        self.answers: dict[str, Callable[[bytes], None]] = {}
+        """Files that the firmware may write, with what is told of their new contents."""
         self.boot_devices: list[BootDevice] = []
         self.shown = False
         """Whether a device shows it to the guest."""
@@ -36,6 +38,11 @@ class FirmwareConfig:
         if name in self.files:
             raise ValueError(f"firmware file {name!r} is there twice")
         self.files[name] = contents
+
+    def add_answer(self, name: str, contents: Contents, written: Callable[[bytes], None]) -> None:
+        """Adds a file that the firmware may write; its size doesn't change. Raises ValueError if it exists."""
+        self.add_file(name, contents)
+        self.answers[name] = written
 
     def add_item(self, key: int, contents: Contents) -> None:
         """Sets the numbered item `key`."""

@@ -3,7 +3,19 @@
 from .aml import AcpiError, Aml, eisa_id, integer, string
 from .build import build
 from .contributions import AcpiTables
-from .linker import Placed, TableSet
+from .linker import Block, Placed, TableSet
 from .publish import Published
 
-__all__ = ["AcpiError", "AcpiTables", "Aml", "Placed", "Published", "TableSet", "build", "eisa_id", "integer", "string"]
+__all__ = [
+    "AcpiError",
+    "AcpiTables",
+    "Aml",
+    "Block",
+    "Placed",
+    "Published",
+    "TableSet",
+    "build",
+    "eisa_id",
+    "integer",
+    "string",
+]

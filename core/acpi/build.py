@@ -54,4 +54,4 @@ def _tables(collected: AcpiTables) -> TableSet | None:
         listed.append(tables.madt(collected.interrupts))
     listed += collected.more_tables()
     names = [table.name for table in listed]
-    return TableSet(tables.rsdp(), [*found, *listed, tables.rsdt(names), tables.xsdt(names)])
+    return TableSet(tables.rsdp(), [*found, *listed, tables.rsdt(names), tables.xsdt(names)], collected.blocks)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .aml import AcpiError, Aml, segment, string
+from .linker import Block
 from .tables import Interrupts, PowerManagement, Table, table
 from .terms import device, joined, name, package, scope
 
@@ -49,6 +50,8 @@ class AcpiTables:
         self._functions: dict[tuple[str, int, int], list[Aml]] = {}
         self._names: dict[tuple[str, int, int], str] = {}
         self._tables: list[Table] = []
+        self.blocks: list[Block] = []
+        """Memory that is placed with the tables."""
         self._numbers: dict[str, int] = {}
 
     # --- where things go -----------------------------------------------------------------------------------------
@@ -114,6 +117,12 @@ class AcpiTables:
     def add(self, extra: Table) -> None:
         """Adds a table that isn't AML."""
         self._tables.append(extra)
+
+    def block(self, block: Block) -> None:
+        """Has a block of memory placed with the tables. Raises AcpiError if there is one of that name."""
+        if any(other.name == block.name for other in self.blocks):
+            raise AcpiError(f"there are two blocks of memory named {block.name!r}")
+        self.blocks.append(block)
 
     # --- what becomes of it --------------------------------------------------------------------------------------
 

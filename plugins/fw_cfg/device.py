@@ -63,6 +63,7 @@ class FwCfg(Device):
     def realize(self) -> None:
         """Claims the ports, reads the user's files. Raises SouthbridgeError if one can't be read."""
         self._items: dict[int, bytes] = {}
+        self._answers: dict[int, str] = {}
         self.claim_ports(self.ports, PORTS)
         config = self.machine.firmware_config
         config.shown = True
@@ -104,6 +105,8 @@ class FwCfg(Device):
         boot_order = config.boot_order()
         if boot_order:
             files["bootorder"] = boot_order
+        keys = items.numbers(files)
+        self._answers = {keys[name]: name for name in config.answers if name in keys}
         self._items = {
             items.SIGNATURE: SIGNATURE[:4],
             items.ID: u32(items.FEATURES),
@@ -126,6 +129,8 @@ class FwCfg(Device):
         key = value & ~WRITE_FLAG
         self.key = key if key in self._items else NO_ITEM
         self.position = 0
+        if key in self._answers:  # may have changed since the reset
+            self._items[key] = resolve(self.machine.firmware_config.files[self._answers[key]])
 
     @DATA.read
     def _data_read(self) -> int:
@@ -170,7 +175,7 @@ class FwCfg(Device):
             self.guest_error(f"transfer description at {description:#x}, where no RAM is")
 
     def _copy(self, control: int, length: int, address: int) -> int:
-        """Reads or skips `length` bytes of the item. Gives the status. Raises GuestMemoryError."""
+        """Reads, skips or writes `length` bytes of the item. Gives the status. Raises GuestMemoryError."""
         item = self._items.get(self.key, b"")
         present = min(length, max(len(item) - self.position, 0))
         if control & READ:
@@ -180,10 +185,23 @@ class FwCfg(Device):
             if length:
                 self.dma.write(address, item[self.position : self.position + present] + bytes(length - present))
         elif control & WRITE:
-            if length:
-                self.guest_error(f"write to item {self.key:#x}, which is read-only")
+            if length and not self._write(item, length, address):
                 return ERROR
         elif not control & SKIP:
             return 0
         self.position += present
         return 0
+
+    def _write(self, item: bytes, length: int, address: int) -> bool:
+        """Whether the item may be written, with that many bytes from its present position on."""
+        name = self._answers.get(self.key)
+        if name is None:
+            self.guest_error(f"write to item {self.key:#x}, which is read-only")
+            return False
+        start, end = self.position, self.position + length
+        if end > len(item):
+            self.guest_error(f"write of {length:#x} bytes at {start:#x} of {name}, which has {len(item):#x}")
+            return False
+        self._items[self.key] = item[:start] + self.dma.read(address, length) + item[end:]
+        self.machine.firmware_config.answers[name](self._items[self.key])
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from southbridge.board import MemoryRange
 
@@ -44,13 +44,16 @@ def e820(ranges: list[MemoryRange]) -> bytes:
     return b"".join(struct.pack("<QQI", entry.start, entry.size, entry.kind) for entry in ranges)
 
 
+def numbers(names: Iterable[str]) -> dict[str, int]:
+    """The items that hold files of these names: sorted by name."""
+    return {name: FIRST_FILE + index for index, name in enumerate(sorted(names))}
+
+
 def numbered(files: Mapping[str, bytes]) -> dict[int, bytes]:
-    """The items that hold `files`, sorted by name, and their directory."""
+    """The items that hold `files`, and their directory."""
     names = sorted(files)
-    items = {FIRST_FILE + index: files[name] for index, name in enumerate(names)}
-    entries = [
-        struct.pack(">IHH56s", len(files[name]), FIRST_FILE + index, 0, name.encode("ascii"))
-        for index, name in enumerate(names)
-    ]
+    keys = numbers(files)
+    items = {keys[name]: files[name] for name in names}
+    entries = [struct.pack(">IHH56s", len(files[name]), keys[name], 0, name.encode("ascii")) for name in names]
     items[FILE_DIRECTORY] = struct.pack(">I", len(names)) + b"".join(entries)
     return items

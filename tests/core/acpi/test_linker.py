@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from southbridge.acpi.aml import AcpiError
-from southbridge.acpi.linker import LARGEST, TableSet
+from southbridge.acpi.linker import LARGEST, Block, TableSet
 from southbridge.acpi.tables import (
+    HEADER,
     Interrupts,
+    Pointer,
     PowerManagement,
     facs,
     fadt,
@@ -42,6 +44,7 @@ class Firmware:
         self.addresses = addresses
         self.memory: dict[str, bytearray] = {}
         self.zones: dict[str, int] = {}
+        self.answers: dict[tuple[str, int], bytes] = {}
         script = files["etc/table-loader"]
         assert len(script) % 128 == 0
         for at in range(0, len(script), 128):
@@ -61,6 +64,10 @@ class Firmware:
             data = self.memory[first]
             value = int.from_bytes(data[offset : offset + size], "little") + self.addresses[second]
             data[offset : offset + size] = value.to_bytes(size, "little")
+        elif code == 4:
+            second = command[60:116].rstrip(b"\0").decode()
+            offset, source, size = struct.unpack_from("<IIB", command, 116)
+            self.answers[first, offset] = (self.addresses[second] + source).to_bytes(size, "little")
         elif code == 3:
             offset, start, length = struct.unpack_from("<III", command, 60)
             data = self.memory[first]
@@ -116,3 +123,43 @@ def test_two_tables_of_a_name_are_refused() -> None:
 def test_an_address_that_isnt_aligned_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 64"):
         tables().place(0x1020)
+
+
+def with_block(told: list[int]) -> TableSet:
+    """Tables of which one has, at its end, the address of a block."""
+    block = Block("etc/block", b"contents".ljust(256, b"."), 256, "etc/block_address", told.append)
+    listed = [table("OEMB", 1, bytes(8), pointers=[Pointer(HEADER + 4, 4, "etc/block")])]
+    names = [item.name for item in listed]
+    return TableSet(rsdp(), [facs(), *listed, rsdt(names), xsdt(names)], [block])
+
+
+def test_firmware_places_a_block_and_answers_where() -> None:
+    told: list[int] = []
+    made = with_block(told)
+    files = made.loader_files() | {"etc/block": made.blocks[0].data}
+    assert len(files["etc/acpi/tables"]) < made.size
+    addresses = {"etc/acpi/tables": 0x10_0040, "etc/acpi/rsdp": 0xF_0000, "etc/block": 0x20_0100}
+    firmware = Firmware(files, addresses)
+    assert bytes(firmware.memory["etc/block"]) == made.blocks[0].data
+    at = made.offsets["OEMB"] + HEADER
+    assert firmware.memory["etc/acpi/tables"][at : at + 8] == struct.pack("<II", 0, 0x20_0100)
+    assert firmware.answers == {("etc/block_address", 0): struct.pack("<Q", 0x20_0100)}
+    assert told == []
+
+
+def test_without_firmware_a_block_is_behind_the_tables() -> None:
+    told: list[int] = []
+    made = with_block(told)
+    placed = made.place(0x10_0000)
+    (address,) = told
+    assert address % 256 == 0
+    assert placed.tables[address - 0x10_0000 :] == made.blocks[0].data
+    at = made.offsets["OEMB"] + HEADER
+    assert placed.tables[at : at + 8] == struct.pack("<II", 0, address)
+    data = placed.tables[made.offsets["OEMB"] :][: HEADER + 8]
+    assert sum(data) & 0xFF == 0
+
+
+def test_an_address_that_does_not_suit_a_block_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 256"):
+        with_block([]).place(0x10_0040)

@@ -306,3 +306,45 @@ def test_reset_selects_nothing(bench: Bench) -> None:
     device.reset()
     assert bench.read_port(DATA) == 0
     assert transfer(bench, SELECT | READ, 4) == 0
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answers(bench: Bench) -> list[bytes]:
+    """What was written to the file etc/answer, of eight bytes."""
+    written: list[bytes] = []
+    bench.machine.firmware_config.add_answer("etc/answer", bytes(8), written.append)
+    bench.plug("fw_cfg")
+    return written
+
+
+def test_firmware_answers(bench: Bench, answers: list[bytes]) -> None:
+    key, size = files(bench)["etc/answer"]
+    assert size == 8
+    bench.write_memory(BUFFER, b"\x11\x22\x33\x44")
+    assert transfer(bench, SELECT | SKIP | key << 16, 2) == 0
+    assert transfer(bench, WRITE, 4) == 0
+    assert answers == [b"\0\0\x11\x22\x33\x44\0\0"]
+    assert transfer(bench, WRITE, 2) == 0
+    assert len(answers) == 2
+
+
+@pytest.mark.parametrize("length", [9, 0x1_0000, 0xFFFF_FFFF])
+def test_an_answer_that_is_too_long_is_refused(bench: Bench, answers: list[bytes], length: int) -> None:
+    key, _ = files(bench)["etc/answer"]
+    assert transfer(bench, SELECT | WRITE | key << 16, length) == ERROR
+    assert answers == []
+
+
+def test_an_answer_from_where_no_memory_is(bench: Bench, answers: list[bytes]) -> None:
+    key, _ = files(bench)["etc/answer"]
+    assert transfer(bench, SELECT | WRITE | key << 16, 8, address=0xF000_0000) == ERROR
+    assert answers == []
+
+
+def test_other_files_are_read_only(bench: Bench, answers: list[bytes]) -> None:
+    key, _ = files(bench)["etc/e820"]
+    assert transfer(bench, SELECT | WRITE | key << 16, 1) == ERROR
+    assert "read-only" in bench.guest_errors[-1]
