@@ -141,6 +141,10 @@ class Interrupts:
         does (`southbridge.event_lines`). Not called twice for a descriptor without its end in between.
         """
 
+    @hookspec(firstresult=True)
+    def acpi_event(self, number: int) -> bool | None:
+        """ACPI's general purpose event `number` happens. True from the device that has its registers. With the lock."""
+
     @hookspec
     def level_routes_changed(self, routes: dict[int, tuple[int, int]]) -> None:
         """`Machine.level_routes` changed: what messages are level-triggered, by I/O APIC input.
