@@ -1,9 +1,16 @@
-"""Small things on a PC's board that devices share: the A20 gate, and the memory map as firmware is told of it."""
+"""Small things on a PC's board that devices share: the A20 gate, the memory map as firmware is told of it, modules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from .units import MiB
+
+MODULES = 8
+"""How many sockets for memory modules there are: one for each DRAM row of the 82441FX."""
+SMALLEST_MODULE = 8 * MiB
+LARGEST_MODULE = 128 * MiB
 
 
 @dataclass(frozen=True)
@@ -35,3 +42,19 @@ class A20Gate:
         if enabled != self._enabled:
             self._enabled = enabled
             self.changed(enabled)
+
+
+def memory_modules(size: int) -> list[int]:
+    """The sizes of the memory modules that are `size` bytes together, one for each DRAM row.
+
+    Each has a power of two, from 8 to 128 MiB, as long as sockets are left; the last one has the rest.
+    """
+    modules: list[int] = []
+    while size > 0:
+        module = min(1 << size.bit_length() - 1, LARGEST_MODULE)
+        rest = size - module
+        if len(modules) == MODULES - 1 or rest < SMALLEST_MODULE:
+            module = size
+        modules.append(module)
+        size -= module
+    return modules

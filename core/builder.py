@@ -45,6 +45,7 @@ def build(description: Description, *, strict: bool = False) -> Machine:
         cpu=_cpu_model(description, accelerator),
         strict=strict,
     )
+    machine.identity = description.identity
     machine.accelerator_choices = {choice.type_name: choice.values for choice in description.accelerators}
     if description.swaps_on_error:
         machine.fallbacks = fallbacks

@@ -41,6 +41,7 @@ from .offload import Offload
 from .power import Power
 from .requests import Requests, Result
 from .reset import reset
+from .smbios import Identity
 from .vcpus import VcpuThread
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Machine:
         """How many there are."""
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         """What the guest sees of each."""
+        self.identity = Identity()
+        """Who it is, for inventories."""
         self.strict = strict
         """What a device's code raises ends the machine, instead of only the device."""
         self.on_guest_reset: Callable[[ResetReason], bool] = lambda reason: True

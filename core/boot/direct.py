@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..acpi.linker import WAKING_VECTOR, find_facs
 from ..board import MemoryRange
+from ..smbios import pieces
 from ..x86 import X86State
 from .kernels import Kernel
 from .memory import PAGE, Room, firmware_map
@@ -67,7 +68,7 @@ class DirectBoot:
     def _plan(self, machine: Machine) -> Start:
         request = self._request(machine)
         start = self._kernel.start(request)
-        start.pieces += request.tables
+        start.pieces += [*request.tables, *pieces(machine)]
         return start
 
     def _request(self, machine: Machine) -> Request:

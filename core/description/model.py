@@ -15,8 +15,10 @@ from ..discovery import KINDS, names, nearest
 from ..discovery import load as load_plugin
 from ..errors import DescriptionError, Location, PluginError, SouthbridgeError
 from ..properties import Configurable
+from ..smbios import Identity
 from ..units import GiB, KiB, MiB, format_size, parse_size
 from .booting import BOOT_KEYS, boot_settings
+from .identity import IDENTITY_KEYS, identity
 from .loader import SECTIONS, load_tree
 from .nodes import Node, Scalar, Sequence, Table, is_null, what_is
 from .values import validated_values
@@ -31,7 +33,8 @@ MOST_CPUS = 255
 DEFAULT_CPU = "portable"
 HOST_CPU = "host"
 ON_INTERNAL_ERROR = ("stop", "swap")
-KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "memory", *BOOT_KEYS, *SECTIONS)
+_OWN_KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "memory")
+KEYS = (*_OWN_KEYS, *IDENTITY_KEYS, *BOOT_KEYS, *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Description:
     """The next one of `accelerators` takes over from one that can't go on executing the guest."""
     boot: BootSettings | None
     """The kernel to boot; None: what the firmware finds."""
+    identity: Identity
     sections: Mapping[str, Mapping[str, Part]]
 
 
@@ -121,6 +125,7 @@ def described(path: Path, tree: Table) -> Description:
         accelerators=accelerators,
         swaps_on_error=_swaps_on_error(tree.entries.get("on_internal_error"), accelerators),
         boot=boot,
+        identity=identity(tree),
         sections=_sections(tree, with_firmware=boot is None or boot.firmware),
     )
 

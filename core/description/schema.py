@@ -11,6 +11,7 @@ from ..cpu_models import model_names
 from ..discovery import KINDS, load, names, summary
 from ..errors import PluginError
 from ..properties import Configurable, property_model
+from ..smbios.identity import LONGEST_TEXT, TEXTS
 from .loader import SECTIONS, shipped
 from .model import AUTO, HOST_CPU, ID, LONGEST_ID, MOST_CPUS, ON_INTERNAL_ERROR
 
@@ -60,6 +61,7 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "description": "The size of the guest's RAM, a multiple of 4 KiB.",
                 "examples": ["256M"],
             },
+            **_IDENTITY,
             **_BOOT,
             **{section: _section(section, [name for name, _ in required[section]]) for section in SECTIONS},
         },
@@ -70,6 +72,25 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
         "$defs": definitions,
     }
 
+
+_UUID: Schema = {
+    "type": ["string", "null"],
+    "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    "description": "What tells it from every other machine.",
+}
+
+_IDENTITY: Schema = {
+    "uuid": _UUID,
+    "smbios": {
+        "description": "What the machine says of itself to firmware, operating systems and inventories.",
+        "type": ["object", "null"],
+        "properties": {
+            **{name: {"type": ["string", "null"], "pattern": "^[ -~]*$", "maxLength": LONGEST_TEXT} for name in TEXTS},
+            "uuid": _UUID,
+        },
+        "additionalProperties": False,
+    },
+}
 
 _BOOT: Schema = {
     "firmware": {

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..description.identity import identity_tree
 from ..description.loader import SECTIONS
 from ..description.model import AUTO, Choice, Description
 from ..discovery import find
@@ -103,6 +104,7 @@ def description_tree(description: Description) -> dict[str, Any]:
         "cpu": description.cpu,
         "accelerator": accelerators[0] if len(accelerators) == 1 else accelerators,
         "on_internal_error": "swap" if description.swaps_on_error else "stop",
+        **identity_tree(description.identity),
     }
     if description.boot is not None:  # a reset boots again
         tree |= description.boot.tree()

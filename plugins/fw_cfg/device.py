@@ -18,6 +18,7 @@ from southbridge.errors import GuestMemoryError, SouthbridgeError
 from southbridge.firmware_config import resolve
 from southbridge.properties import FilePath, Property
 from southbridge.registers import RO, WO
+from southbridge.smbios import build
 from southbridge.units import MiB
 
 from . import items
@@ -70,6 +71,8 @@ class FwCfg(Device):
         try:
             config.add_file("etc/e820", lambda: items.e820(self.machine.memory_map))
             config.add_file("etc/boot-fail-wait", u32(self.reboot_timeout))
+            config.add_file("etc/smbios/smbios-anchor", lambda: build(self.machine, with_firmware=True).anchor())
+            config.add_file("etc/smbios/smbios-tables", lambda: build(self.machine, with_firmware=True).tables)
             if self.boot_menu_wait is not None:
                 config.add_file("etc/boot-menu-wait", u16(self.boot_menu_wait))
             if self.serial_console is not None:
@@ -101,6 +104,7 @@ class FwCfg(Device):
         """Nothing is selected; the items are gathered anew."""
         super().reset()
         config = self.machine.firmware_config
+        uuid = self.machine.identity.uuid
         files = {name: resolve(contents) for name, contents in config.files.items()}
         boot_order = config.boot_order()
         if boot_order:
@@ -110,7 +114,7 @@ class FwCfg(Device):
         self._items = {
             items.SIGNATURE: SIGNATURE[:4],
             items.ID: u32(items.FEATURES),
-            items.UUID: bytes(16),
+            items.UUID: uuid.bytes if uuid else bytes(16),
             items.RAM_SIZE: u64(self.machine.ram.size),
             items.NOGRAPHIC: u16(self.serial_console is not None),
             items.NB_CPUS: u16(self.machine.cpus),

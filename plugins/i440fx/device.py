@@ -6,13 +6,14 @@ by PCI configuration mechanism #1 (PCI Local Bus Specification 2.1, section 3.7.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import ClassVar
 
 from southbridge.acpi import AcpiTables, eisa_id
 from southbridge.acpi.resources import bus_numbers, io, io_window, memory_window, resource_template
 from southbridge.acpi.terms import name
 from southbridge.banks import PortBank
-from southbridge.board import MemoryRange
+from southbridge.board import MODULES, MemoryRange, memory_modules
 from southbridge.errors import RealizeError
 from southbridge.hookspecs import hookimpl
 from southbridge.life import ResetReason
@@ -32,7 +33,6 @@ HIGH_WINDOW = 32 * GiB
 """How much room there is for PCI devices above all memory."""
 ROW = 8 * MiB
 """The unit of the DRAM row boundary registers."""
-LARGEST_ROW = 128 * MiB
 PAM = {"LOW": bits(0, 1, doc="Reads (1) and writes (2) go to RAM."), "HIGH": bits(4, 5, doc="The next segment.")}
 
 
@@ -231,9 +231,9 @@ class I440fx(PciDevice):
     def reset(self) -> None:
         """All of C0000h to FFFFFh is the bus's, SMRAM is closed and unlocked."""
         super().reset()
-        rows = self.machine.ram.size // ROW
-        ends = [min(rows, LARGEST_ROW // ROW * number, 0xFF) for number in range(1, 8)]
-        self.DRB.value = int.from_bytes(bytes([*ends, min(rows, 0xFF)]), "little")
+        modules = memory_modules(self.machine.ram.size)
+        rows = [*modules, *[0] * (MODULES - len(modules))]
+        self.DRB.value = int.from_bytes(bytes(min(end // ROW, 0xFF) for end in accumulate(rows)), "little")
         self._map()
 
     @hookimpl

@@ -56,8 +56,8 @@ CONTENTS = {
     "an unknown key like none": (
         "zzz: 1M\n",
         "1:1: zzz: a machine description has no such key (there are: name, extends, accelerator, "
-        "on_internal_error, cpu, cpus, memory, firmware, kernel, initrd, cmdline, boot_protocol, blockdevs, "
-        "chardevs, netdevs, displays, monitors, devices)",
+        "on_internal_error, cpu, cpus, memory, uuid, smbios, firmware, kernel, initrd, cmdline, boot_protocol, "
+        "blockdevs, chardevs, netdevs, displays, monitors, devices)",
     ),
     "no name": ("name: [a]\n", "1:7: name: expected a name, at most 64 characters, not a list"),
     "no size": ("memory: lots\n", "1:9: memory: expected a size such as 256M, not 'lots'"),
@@ -83,6 +83,40 @@ CONTENTS = {
     "nothing to swap to": (
         "accelerator: still\non_internal_error: swap\n",
         "2:20: on_internal_error: `swap` needs a list of accelerators: [kvm, unicorn]",
+    ),
+    "no UUID": (
+        "uuid: abacus\n",
+        "1:7: uuid: expected a UUID such as 6ba7b810-9dad-11d1-80b4-00c04fd430c8, not 'abacus'",
+    ),
+    "a UUID without its dashes": (
+        "uuid: '00112233445566778899aabbccddeeff'\n",
+        "1:7: uuid: expected a UUID such as 6ba7b810-9dad-11d1-80b4-00c04fd430c8, "
+        "not '00112233445566778899aabbccddeeff'",
+    ),
+    "a UUID that is a number": (
+        "smbios: {uuid: 7}\n",
+        "1:16: smbios.uuid: expected a UUID such as 6ba7b810-9dad-11d1-80b4-00c04fd430c8, not 7",
+    ),
+    "two UUIDs": (
+        "uuid: 00112233-4455-6677-8899-aabbccddeeff\nsmbios: {uuid: 00112233-4455-6677-8899-aabbccddee00}\n",
+        "1:7: uuid: `smbios` has another one, 00112233-4455-6677-8899-aabbccddee00",
+    ),
+    "SMBIOS that is a list": ("smbios: [1]\n", "1:9: smbios: expected a mapping, not a list"),
+    "an unknown key of SMBIOS": (
+        "smbios: {serail: x}\n",
+        "1:10: smbios.serail: there is no such key; did you mean 'serial'?",
+    ),
+    "a serial number that is a number": (
+        "smbios: {serial: 42}\n",
+        "1:18: smbios.serial: expected a text, not 42: put it in quotes",
+    ),
+    "a text beyond ASCII": (
+        "smbios: {product: Zähler}\n",
+        "1:19: smbios.product: expected printable ASCII characters only",
+    ),
+    "a long text": (
+        f"smbios:\n  family: {'x' * 65}\n",
+        "2:11: smbios.family: expected at most 64 characters, not 65",
     ),
     "an empty section": (
         "devices:\n",

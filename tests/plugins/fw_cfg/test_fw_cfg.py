@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tracemalloc
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from southbridge import MiB, SouthbridgeError
 from southbridge.plugins.fw_cfg import FwCfg
 from southbridge.plugins.fw_cfg.device import ERROR, PADDING_LIMIT, READ, SELECT, SKIP, WRITE
+from southbridge.smbios import Identity, build
 from southbridge.testing import Bench
 
 SELECTOR, DATA, DMA_HIGH, DMA_LOW = 0x510, 0x511, 0x514, 0x518
@@ -104,6 +106,22 @@ def test_files_are_sorted_and_numbered(bench: Bench) -> None:
     assert [key for key, _ in listed.values()] == list(range(0x20, 0x20 + len(listed)))
     assert listed["z/last"][1] == 0
     assert "bootorder" not in listed
+
+
+def test_the_machines_uuid(bench: Bench) -> None:
+    """In the order in which it is written; SMBIOS has its first parts the other way round."""
+    bench.plug("fw_cfg")
+    assert read_item(bench, 0x02, 16) == bytes(16)
+    bench.machine.identity = Identity(uuid=UUID("00112233-4455-6677-8899-aabbccddeeff"))
+    bench.machine.devices["fw_cfg"].reset()
+    assert read_item(bench, 0x02, 16) == bytes.fromhex("00112233445566778899aabbccddeeff")
+
+
+def test_smbios_tables(bench: Bench) -> None:
+    bench.plug("fw_cfg")
+    tables = build(bench.machine, with_firmware=True)
+    assert read_file(bench, "etc/smbios/smbios-anchor") == tables.anchor()
+    assert read_file(bench, "etc/smbios/smbios-tables") == tables.tables
 
 
 def test_memory_map_and_boot_order(bench: Bench) -> None:
