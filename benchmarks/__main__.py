@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, kvm, ours, qemu
+from . import core, exchange, kvm, linux, ours, qemu
 from .processes import Watched, watch
 
 RUNS = 7
@@ -35,7 +35,7 @@ def boot_times(table: Table, folder: Path) -> None:
         mine.append(ours.machine_start(description, [BOOTED])[BOOTED] * 1e3)
         whole = watch([str(ours.program()), "run", str(description)], [BOOTED])
         command.append(whole.seconds[BOOTED] * 1e3)
-        memory = max(memory, whole.resident)
+        memory = max(memory, whole.memory.resident)
     row(table, 'SeaBIOS, machine start to "No bootable device."', median(mine), median(theirs), "ms")
     table.add_row("the same, whole command", f"{median(command):.0f} ms", "", "")
     table.add_row("resident memory, guest's 128 MiB included", f"{memory / 2**20:.0f} MiB", "", "")
@@ -97,6 +97,7 @@ def main() -> None:
     for name, cost in core.costs().items():
         inside.add_row(name, f"{cost:.2f} us")
     console.print(inside)
+    console.print(linux.compare())
     missing = kvm.missing()
     if missing is not None:
         console.print(f"KVM is left out: {missing}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import time
@@ -14,21 +15,40 @@ PATIENCE = 60.0
 
 
 @dataclass
+class Memory:
+    """A process's memory, in bytes: what it uses, the most it ever used, and what is the guest's RAM of the former."""
+
+    resident: int
+    peak: int
+    guest: int = 0
+
+    @property
+    def beyond(self) -> int:
+        """What it uses beyond the guest's."""
+        return self.resident - self.guest
+
+
+@dataclass
 class Watched:
-    """When each marker appeared, in seconds after `start`, and what the process's memory was at the end, in bytes."""
+    """When each marker appeared, in seconds after `start`, and what the process's memory was at the end."""
 
     seconds: dict[bytes, float]
-    resident: int
+    memory: Memory
 
 
-def watch(command: Sequence[str], markers: Sequence[bytes], *, start: float | None = None) -> Watched:
-    """Runs `command` until its standard output had all `markers`, in this order, then ends it."""
+def watch(
+    command: Sequence[str], markers: Sequence[bytes], *, start: float | None = None, guest: int | None = None
+) -> Watched:
+    """Runs `command` until its standard output had all `markers`, in this order, then ends it.
+
+    `guest` is the size of the guest's RAM, if its part of the memory is wanted.
+    """
     start = time.perf_counter() if start is None else start
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     try:
         seconds = watch_descriptor(process.stdout.fileno(), markers, start, command[0])
-        return Watched(seconds, resident(process.pid))
+        return Watched(seconds, memory(process.pid, guest))
     finally:
         process.kill()
         process.communicate()
@@ -55,7 +75,19 @@ def watch_descriptor(descriptor: int, markers: Sequence[bytes], start: float, wh
     return seconds
 
 
-def resident(pid: int) -> int:
-    """The memory of process `pid` that is in use, in bytes."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    return int(fields["VmRSS"].split()[0]) * 1024
+def memory(pid: int, guest: int | None = None) -> Memory:
+    """The memory of process `pid`. The guest's RAM is the smallest mapping that is large enough:
+    Linux joins neighbours.
+    """
+    status = _kibibytes(Path(f"/proc/{pid}/status").read_text())
+    inside = 0
+    if guest is not None:
+        mappings = Path(f"/proc/{pid}/smaps").read_text().split("\nVmFlags")
+        large = [found for found in map(_kibibytes, mappings) if found.get("Size", 0) >= guest]
+        inside = min(large, key=lambda found: found["Size"])["Rss"]
+    return Memory(status["VmRSS"], status["VmHWM"], inside)
+
+
+def _kibibytes(text: str) -> dict[str, int]:
+    """The lines of the form "name: number kB", in bytes."""
+    return {name: int(number) * 1024 for name, number in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
