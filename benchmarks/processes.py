@@ -43,8 +43,12 @@ def watch(
 
     `guest` is the size of the guest's RAM, if its part of the memory is wanted.
     """
+    # Whoever installed Southbridge has its bytecode, even if it isn't written where this runs.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter() if start is None else start
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
     assert process.stdout is not None
     try:
         seconds = watch_descriptor(process.stdout.fileno(), markers, start, command[0])

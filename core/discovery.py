@@ -186,9 +186,16 @@ def _check_declarations(plugin: Plugin, loaded: type[Configurable]) -> None:
         raise PluginError(f"{plugin} declares properties that don't work: {describe(error)}") from None
     if has_hooks(loaded):
         try:
-            MachineHooks().register(loaded, plugin.name)
+            _contract().register(loaded, plugin.name)
+            _contract().unregister(plugin.name)
         except PluginError as error:
             raise PluginError(f"{plugin}: {error}") from None
+
+
+@functools.cache
+def _contract() -> MachineHooks:
+    """No machine's: what hooks are checked against."""
+    return MachineHooks()
 
 
 # --- metadata ----------------------------------------------------------------------------------------------------
@@ -221,7 +228,7 @@ def _add(
 ) -> None:
     if f"[{_PREFIX}" not in (distribution.read_text("entry_points.txt") or ""):
         return
-    name = distribution.metadata["Name"]
+    name, version = distribution.metadata["Name"], distribution.version  # each parses the metadata anew
     if _canonical(name) in seen:
         return
     seen.add(_canonical(name))
@@ -233,7 +240,7 @@ def _add(
                 off = DISABLE
             elif wanted is not None and _canonical(name) != OWN and not _listed(name, entry.name, wanted):
                 off = LOAD
-            found[kind].append(Plugin(kind, entry.name, entry.value, name, distribution.version, off))
+            found[kind].append(Plugin(kind, entry.name, entry.value, name, version, off))
 
 
 def _entries(text: str) -> frozenset[str]:

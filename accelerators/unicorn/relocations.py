@@ -14,9 +14,6 @@ from ctypes import Structure, c_uint64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 _KINDS = {"x86_64": (1, 6), "aarch64": (257, 1025)}
 """Relocations of a word in data (R_X86_64_64, R_AARCH64_ABS64), and of one in the global offset table (GLOB_DAT)."""
 _BITS = (mmap.PROT_READ, mmap.PROT_WRITE, mmap.PROT_EXEC)
@@ -69,20 +66,18 @@ def find_slots(library: ctypes.CDLL, functions: Collection[int]) -> list[Slot]:
     base = record.base
     tags = _dynamic_section(record)
     first = tags.get(_DT_RELACOUNT, 0)  # those before name no symbol
-    relocations = _words(tags[_DT_RELA], tags[_DT_RELASZ] // 8).reshape(-1, _RELA_WORDS)[first:]
+    relocations = _words(tags[_DT_RELA], tags[_DT_RELASZ] // 8)[_RELA_WORDS * first :]
+    infos = relocations[1::_RELA_WORDS].tolist()
+    symbols = _words(tags[_DT_SYMTAB], (max(infos, default=0) >> 32) * _SYMBOL_WORDS + _SYMBOL_WORDS)
+    wanted = {function - base for function in functions}
+    found = {number: value for number, value in enumerate(symbols[1::_SYMBOL_WORDS].tolist()) if value in wanted}
     in_data, in_table = _KINDS[platform.machine()]
-    kinds = relocations[:, 1] & 0xFFFF_FFFF
-    relocations = relocations[(kinds == in_data) | (kinds == in_table)]
-    numbers = relocations[:, 1] >> np.uint64(32)
-    symbols = _words(tags[_DT_SYMTAB], (int(numbers.max(initial=0)) + 1) * _SYMBOL_WORDS).reshape(-1, _SYMBOL_WORDS)
-    values = symbols[numbers, 1] + relocations[:, 2] + np.uint64(base)
-    rows = np.zeros(len(values), dtype=bool)
-    for function in functions:
-        rows |= values == function
-    return [
-        Slot(base + int(offset), int(value), int(info) & 0xFFFF_FFFF == in_data)
-        for (offset, info, _), value in zip(relocations[rows], values[rows], strict=True)
-    ]
+    slots = []
+    for row, info in enumerate(infos):
+        kind, symbol = info & 0xFFFF_FFFF, info >> 32
+        if symbol in found and kind in (in_data, in_table) and not relocations[_RELA_WORDS * row + 2]:
+            slots.append(Slot(base + relocations[_RELA_WORDS * row], base + found[symbol], kind == in_data))
+    return slots
 
 
 def _dynamic_section(record: _LinkMap) -> dict[int, int]:
@@ -98,9 +93,8 @@ def _dynamic_section(record: _LinkMap) -> dict[int, int]:
     return tags
 
 
-def _words(address: int, number: int) -> npt.NDArray[np.uint64]:
-    memory = memoryview((c_uint64 * number).from_address(address)).cast("B")
-    return np.frombuffer(memory, dtype=np.uint64)
+def _words(address: int, number: int) -> memoryview:
+    return memoryview((c_uint64 * number).from_address(address)).cast("B").cast("Q")
 
 
 def _protections(pages: Collection[int]) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -57,6 +58,7 @@ def run_built(machine: Machine, *, reboot: bool, id: str | None) -> int:
         with _stopped_by_signals(machine):
             try:
                 with _controlled(machine, id):
+                    gc.freeze()  # what is there now stays: looking through it time and again would stop the guest
                     outcome = machine.run()
             finally:
                 machine.close()

@@ -13,7 +13,6 @@ from ..builder import accelerator_named
 from ..errors import SouthbridgeError
 from ..exchange import name_of
 from ..life import ResetReason, RunState, ShutdownReason
-from ..snapshot import save_running
 from .commands import Commands
 from .input import InputCommands
 
@@ -96,6 +95,8 @@ class MachineCommands:
         """Writes the machine's state to the file `path`, which is absolute; then the machine goes on as it did."""
         if not path.startswith("/"):
             raise SouthbridgeError(f"{path}: expected an absolute path")
+        from ..snapshot import save_running  # only now: numpy and zstandard take time to import
+
         loop = asyncio.get_running_loop()
 
         def tell(done: int, total: int) -> None:

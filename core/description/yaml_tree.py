@@ -27,7 +27,7 @@ Locate = Callable[[int, int], Location]
 """Gives the location of a line and a column, both counted from 1."""
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+)")
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _WORDS: dict[str, bool | None] = {"": None, "null": None, "true": True, "false": False}
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -233,3 +234,10 @@ def test_the_terminal_is_given_back_as_it_was(
     finally:
         os.close(master)
         os.close(terminal)
+
+
+def test_what_only_snapshots_need_is_not_imported_to_run_a_machine() -> None:
+    """They are most of what starting would take."""
+    code = "import sys, southbridge.cli.run, southbridge.builder; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "zstandard"} & set(run.stdout.split())
