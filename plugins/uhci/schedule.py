@@ -159,9 +159,9 @@ class Frame:
             self.complaints.append(f"a packet of {length} bytes, and room for {descriptor.length}")
             self._fail(descriptor, td.STALLED | td.BABBLE)
             return False
+        self.moved += 1
         if reply.toggle != descriptor.toggle and not descriptor.isochronous:
             return False  # taken for one that came before: acknowledged and dropped
-        self.moved += 1
         if length:
             self._dma.write(descriptor.buffer, reply.data)
         self._succeed(descriptor, length)

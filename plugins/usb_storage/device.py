@@ -64,6 +64,7 @@ class UsbStorage(UsbDevice):
     phase: Phase = State("command", doc="What comes next.")
     tag: int = State(0, ge=0, le=0xFFFF_FFFF, doc="The command wrapper's.")
     expected: int = State(0, ge=0, le=0xFFFF_FFFF, doc="Bytes of data that the host still expects to move.")
+    to_host: bool = State(False, doc="It expects data, if any, rather than sending them.")
     status: int = State(PASSED, ge=0, le=PHASE_ERROR, doc="How the command ended.")
     data: bytes = State(b"", max_length=CHUNK, doc="On its way to the host, or from it.")
     position: int = State(0, ge=0, le=CHUNK, doc="How much of that the host has.")
@@ -229,45 +230,45 @@ class UsbStorage(UsbDevice):
         if signature != COMMAND_SIGNATURE or unit or not 1 <= length <= len(command) or flags & 0x7F:
             self.guest_error(f"no valid command wrapper: {wrapper.hex()}")
             return self._lose()
-        self._begin(self.disk.execute(command[:length]), to_host=bool(flags & 0x80))
+        self.to_host = bool(flags & 0x80)
+        self._begin(self.disk.execute(command[:length]))
         return Handshake.ACK
 
-    def _begin(self, result: Result, *, to_host: bool) -> None:
-        """`to_host`: the host expects data, if it expects any, rather than sending them."""
+    def _begin(self, result: Result) -> None:
         match result:
             case Failed():
-                self._finish(FAILED, to_host=to_host)
+                self._finish(FAILED)
             case Flush():
                 self._flush()
             case Data(b""):
-                self._finish(PASSED, to_host=to_host)
+                self._finish(PASSED)
             case Data(data):
-                if self._agrees(to_host, True):
+                if self._agrees(True):
                     self.data, self.position = data, 0
                     self.phase = "in"
             case Blocks(offset, length, going_to_host):
-                if self._agrees(to_host, going_to_host) and (going_to_host or self._enough(length)):
+                if self._agrees(going_to_host) and (going_to_host or self._enough(length)):
                     self.offset, self.left = offset, length
                     if going_to_host:
                         self._fetch()
                     else:
                         self.data, self.phase = b"", "out"
 
-    def _agrees(self, expected: bool, actual: bool) -> bool:
+    def _agrees(self, to_host: bool) -> bool:
         """Whether the data go as the host expects; else the command has ended."""
-        if self.expected and expected == actual:
+        if self.expected and to_host == self.to_host:
             return True
-        self._finish(PHASE_ERROR, to_host=expected)
+        self._finish(PHASE_ERROR)
         return False
 
     def _enough(self, length: int) -> bool:
         """Whether the host has enough data for the command; else it has ended."""
         if self.expected >= length:
             return True
-        self._finish(PHASE_ERROR, to_host=False)
+        self._finish(PHASE_ERROR)
         return False
 
-    def _finish(self, status: int, *, stall: bool = True, to_host: bool = True) -> None:
+    def _finish(self, status: int, *, stall: bool = True) -> None:
         """The status is next. Data that the host still expects don't come, or aren't taken: the pipe halts for that."""
         self.status = status
         self.phase = "status"
@@ -275,7 +276,7 @@ class UsbStorage(UsbDevice):
         if status == PHASE_ERROR:
             self.guest_error("the host expects other data than its command is about")
         if self.expected and stall:
-            self.halt(BULK_IN if to_host else BULK_OUT)
+            self.halt(BULK_IN if self.to_host else BULK_OUT)
         self.became_active()
 
     # --- the image -----------------------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ class UsbStorage(UsbDevice):
             return
         if error is not None:
             self.disk.fail(WRITE_ERROR)
-            self._finish(FAILED, to_host=False)
+            self._finish(FAILED)
             return
         self.offset += len(self.data)
         self.left -= len(self.data)
@@ -315,7 +316,7 @@ class UsbStorage(UsbDevice):
             self.phase = "out"
             self.became_active()
         else:
-            self._finish(PASSED, to_host=False)
+            self._finish(PASSED)
 
     def _flush(self) -> None:
         self.phase = "flush"
