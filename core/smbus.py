@@ -1,7 +1,8 @@
 """SMBus: devices at 7-bit addresses, and a host controller's transactions with them (SMBus 2.0, section 5.5).
 
 A host controller makes an `SmbusBus` and offers it by name; a device derives from `SmbusDevice`, which has the
-properties `bus` and `address`, and says what it does with each byte. The bus makes the protocols of bytes:
+properties `bus` and `address`, or has parts that are each an `SmbusTarget`. It says what it does with each byte; the
+bus makes the protocols of bytes:
 
     bus.read_byte(0x50, command)    # start, address, command, start again, address, a byte, stop
 
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .component import Component
 from .device import Device
 from .errors import RealizeError
 from .properties import Link, Property
@@ -27,21 +29,8 @@ class Nack(Exception):
     """A byte wasn't acknowledged: nobody has the address, or the device refuses."""
 
 
-class SmbusDevice(Device):
-    """A device on an SMBus. What the host sends and wants reaches it byte by byte, with the machine's lock held."""
-
-    bus: SmbusBus = Link("buses", "smbus.0", doc="The SMBus that it is on.")
-    address: int = Property(ge=LOWEST_ADDRESS, le=HIGHEST_ADDRESS, examples=[0x50], doc="Its address, of 7 bits.")
-
-    def realize(self) -> None:
-        """Takes its address. Raises RealizeError if another device has it."""
-        super().realize()
-        self.bus.attach(self)
-
-    def unrealize(self) -> None:
-        """Leaves the bus."""
-        self.bus.detach(self)
-        super().unrealize()
+class SmbusTarget(Component):
+    """What answers at an address: a device, or a part of one. All is called with the machine's lock held."""
 
     def smbus_start(self, read: bool) -> None:
         """The host addresses it, to `read` or to write; also in mid-transaction. Raises Nack if it doesn't answer."""
@@ -58,6 +47,23 @@ class SmbusDevice(Device):
         """The transaction is over, well or not."""
 
 
+class SmbusDevice(SmbusTarget, Device):
+    """A device with one address."""
+
+    bus: SmbusBus = Link("buses", "smbus.0", doc="The SMBus that it is on.")
+    address: int = Property(ge=LOWEST_ADDRESS, le=HIGHEST_ADDRESS, examples=[0x50], doc="Its address, of 7 bits.")
+
+    def realize(self) -> None:
+        """Takes its address. Raises RealizeError if another device has it."""
+        super().realize()
+        self.bus.attach(self, self.address)
+
+    def unrealize(self) -> None:
+        """Leaves the bus."""
+        self.bus.detach(self)
+        super().unrealize()
+
+
 class SmbusBus:
     """The bus called `name`. All is called with the machine's lock held. Words travel with the low byte first.
 
@@ -67,28 +73,28 @@ class SmbusBus:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._devices: dict[int, SmbusDevice] = {}
+        self._targets: dict[int, SmbusTarget] = {}
 
     def __repr__(self) -> str:
         return f"<SmbusBus {self.name}>"
 
     # --- for devices ---------------------------------------------------------------------------------------------
 
-    def attach(self, device: SmbusDevice) -> None:
-        """Puts `device` at its address. Raises RealizeError if that is taken."""
-        other = self._devices.get(device.address)
+    def attach(self, target: SmbusTarget, address: int) -> None:
+        """Has `target` answer at `address`. Raises RealizeError if that is taken."""
+        other = self._targets.get(address)
         if other is not None:
-            raise RealizeError(f"{device.id}: {self.name} address {device.address:#x} is taken by {other.id}")
-        self._devices[device.address] = device
+            place = f"{self.name} address {address:#x}"
+            raise RealizeError(f"{target.device.id}: {place} is taken by {other.device.id}")
+        self._targets[address] = target
 
-    def detach(self, device: SmbusDevice) -> None:
-        """Takes `device` away, if it is here."""
-        if self._devices.get(device.address) is device:
-            del self._devices[device.address]
+    def detach(self, target: SmbusTarget) -> None:
+        """Takes `target` away, wherever it is."""
+        self._targets = {address: other for address, other in self._targets.items() if other is not target}
 
-    def devices(self) -> list[SmbusDevice]:
-        """Who is here, by address."""
-        return [self._devices[address] for address in sorted(self._devices)]
+    def targets(self) -> dict[int, SmbusTarget]:
+        """Who answers where, by address."""
+        return dict(sorted(self._targets.items()))
 
     # --- the protocols, for hosts --------------------------------------------------------------------------------
 
@@ -160,10 +166,10 @@ class SmbusBus:
 
     @contextmanager
     def _transaction(self, address: int) -> Iterator[_Wire]:
-        device = self._devices.get(address)
-        if device is None or device.broken:
+        target = self._targets.get(address)
+        if target is None or target.device.broken:
             raise Nack
-        wire = _Wire(device)
+        wire = _Wire(target)
         try:
             yield wire
         finally:
@@ -173,11 +179,11 @@ class SmbusBus:
 class _Wire:
     """A transaction with a device whose code may raise anything: the fault is then that device's, not the host's."""
 
-    def __init__(self, device: SmbusDevice) -> None:
-        self._device = device
+    def __init__(self, target: SmbusTarget) -> None:
+        self._target = target
 
     def start(self, read: bool) -> None:
-        self._call(self._device.smbus_start, read)
+        self._call(self._target.smbus_start, read)
 
     def send(self, *values: int) -> None:
         self.start(False)
@@ -185,22 +191,22 @@ class _Wire:
             self.write(value)
 
     def write(self, value: int) -> None:
-        self._call(self._device.smbus_write, value)
+        self._call(self._target.smbus_write, value)
 
     def read(self) -> int:
-        value: int = self._call(self._device.smbus_read)
+        value: int = self._call(self._target.smbus_read)
         return value & 0xFF
 
     def stop(self) -> None:
-        if not self._device.broken:
-            self._call(self._device.smbus_stop)
+        if not self._target.device.broken:
+            self._call(self._target.smbus_stop)
 
     def _call(self, method: Any, *arguments: Any) -> Any:
-        device = self._device
+        device = self._target.device
         try:
             return method(*arguments)
         except Nack:
             raise
         except Exception as error:  # a device's code may raise anything
-            device.machine.faults.device_failed(device, f"{method.__name__} at address {device.address:#x}", error)
+            device.machine.faults.device_failed(device, method.__name__, error)
             raise Nack from None

@@ -178,8 +178,8 @@ def test_an_address_is_had_once(machine: Machine, bus: SmbusBus, device: Recorde
     other = Recorder("other", bus=bus, address=0x50)
     with pytest.raises(RealizeError, match=r"^other: smbus\.0 address 0x50 is taken by it$"):
         machine.plug(other)
-    assert bus.devices() == [device]
+    assert bus.targets() == {0x50: device}
     machine.unplug(device)
-    assert bus.devices() == []
+    assert bus.targets() == {}
     machine.plug(other)
-    assert bus.devices() == [other]
+    assert bus.targets() == {0x50: other}
