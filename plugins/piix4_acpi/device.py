@@ -18,11 +18,13 @@ from southbridge.life import ShutdownReason, WakeReason
 from southbridge.pci import CONFIG, PciDevice, PciIds
 from southbridge.pci.config import STATUS_FIELDS
 from southbridge.registers import RO, bit, bits
+from southbridge.smbus import SmbusBus
 
 from . import acpi, general_events, slots
 from .general_events import GeneralEvents
 from .power_registers import PowerRegisters
 from .slots import Slots
+from .smbus import SmbusHost
 
 SCI = 9
 """The interrupt line of ACPI's events: the chip has it soldered to this one."""
@@ -33,6 +35,10 @@ ACPI_ENABLE, ACPI_DISABLE = 0xF1, 0xF0
 """Commands at B2h: events interrupt by SCI, or not (QEMU's and SeaBIOS's)."""
 SOFT_OFF, SUSPEND_TO_RAM, SUSPEND_TO_DISK = 0, 1, 2
 """Sleep types. The datasheet has no other for the last than the first one's: this is QEMU's."""
+
+SMBUS = "smbus.0"
+SMBUS_BY_SCI = 4
+"""SMB_INTRSEL: the SMBus interrupts by the SCI's line."""
 
 STORED = "Device activity and resources; stored."
 
@@ -93,6 +99,10 @@ class Piix4Acpi(PciDevice):
         fields={"SMB_HST_EN": bit(0, doc="SMBBA is decoded."), "SMB_INTRSEL": bits(1, 3, doc="0: SMI; 4: IRQ 9.")},
         doc="SMBus host configuration.",
     )
+    SMBSLVC = CONFIG.register(0xD3, doc="The SMBus' slave command; stored.")
+    SMBSHDW1 = CONFIG.register(0xD4, doc="An address of its slave half; stored.")
+    SMBSHDW2 = CONFIG.register(0xD5, doc="Another one; stored.")
+    SMBREV = CONFIG.register(0xD6, access=RO, doc="The SMBus controller's revision.")
 
     smi = PortBank(2, doc="At B2h.")
     APMC = smi.register(0, doc="Command.")
@@ -101,6 +111,7 @@ class Piix4Acpi(PciDevice):
     power: PowerRegisters = Part(PowerRegisters)
     general: GeneralEvents = Part(GeneralEvents)
     slots: Slots = Part(Slots)
+    smbus: SmbusHost = Part(SmbusHost)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -109,9 +120,13 @@ class Piix4Acpi(PciDevice):
         self._shown: dict[BankRegion, int] = {}
         self._undo: list[Callable[[], None]] = []
         self.power.connect(self.follow, self._sleep)
+        bus = SmbusBus(SMBUS)
+        self.smbus.connect(bus, self.follow)
         self.general.connect(self.follow)
         self.sci: Pin = self.claim_irq(SCI)
         super().realize()
+        self.machine.add_bus(SMBUS, bus)
+        self._undo.append(lambda: self.machine.buses.pop(SMBUS))
         # The ISA bridge has B2h and B3h too, and only stores.
         self.claim_ports(self.smi, SMI_PORTS, priority=1)
         self.claim_ports(self.general.registers, general_events.BASE)
@@ -133,7 +148,7 @@ class Piix4Acpi(PciDevice):
             undo()
         self._undo.clear()
         for region in list(self._shown):
-            self._show(region, None)
+            self._show(region, None, 0)
         self._forget()
         super().unrealize()
 
@@ -190,6 +205,7 @@ class Piix4Acpi(PciDevice):
     @SMBHSTCFG.written
     def _place_written(self, value: int) -> None:
         self._update_decoding()
+        self.follow()
 
     @PCI_COMMAND.written
     def _command_written(self, value: int) -> None:
@@ -197,9 +213,11 @@ class Piix4Acpi(PciDevice):
 
     def _update_decoding(self) -> None:
         super()._update_decoding()
-        self._show(self.power.registers, self.PMBA.value & ~1 if self.PMREGMISC.PMIOSE else None)
+        self._show(self.power.registers, self.PMBA.value & ~1 if self.PMREGMISC.PMIOSE else None, -1)
+        decodes = self.PCI_COMMAND.IO and self.SMBHSTCFG.SMB_HST_EN
+        self._show(self.smbus.registers, self.SMBBA.value & ~1 if decodes else None, -2)
 
-    def _show(self, region: BankRegion, address: int | None) -> None:
+    def _show(self, region: BankRegion, address: int | None, priority: int) -> None:
         """Has `region` answer at `address`, or nowhere. It yields to whatever else is there."""
         before = self._shown.get(region)
         if address == before:
@@ -208,15 +226,16 @@ class Piix4Acpi(PciDevice):
             self.bus.ports.remove(region)
             del self._shown[region]
         if address is not None:
-            self.bus.ports.add(address, region, -1)
+            self.bus.ports.add(address, region, priority)
             self._shown[region] = address
 
     # --- events --------------------------------------------------------------------------------------------------
 
     def follow(self) -> None:
-        """The SCI follows the events."""
+        """The SCI follows the events, and the SMBus, which shares its line."""
         happened = self.power.interrupting or self.general.interrupting
-        self.sci.set(bool(self.power.PMCNTRL.SCI_EN) and happened)
+        transacted = self.smbus.interrupting and self.SMBHSTCFG.SMB_INTRSEL == SMBUS_BY_SCI
+        self.sci.set((bool(self.power.PMCNTRL.SCI_EN) and happened) or transacted)
 
     @APMC.written
     def _command_given(self, value: int) -> None:
