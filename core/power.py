@@ -64,11 +64,12 @@ class Power:
 
     def _suspend(self) -> None:
         machine = self._machine
-        if machine.state is not RunState.RUNNING:
+        if self.suspended or machine.state not in (RunState.RUNNING, RunState.PAUSED):
             return
         machine.park_vcpus()
         self.suspended = True
-        machine.state = RunState.SUSPENDED
+        if machine.state is RunState.RUNNING:
+            machine.state = RunState.SUSPENDED
         log.info("%s: suspended", machine.name)
         with machine.lock:
             machine.hooks.call.machine_suspended(machine=machine)

@@ -129,11 +129,6 @@ class Mc146818(Device):
     updated: int = State(0, keep=True, doc="When the last update was, in ns of the machine clock; the divider's phase.")
     looked: int = State(0, keep=True, doc="Up to when the flags show what happened, in ns of the machine clock.")
 
-    @INDEX.read
-    def _index_read(self) -> int:
-        """Firmware reads it, for want of another port that does nothing."""
-        return 0xFF
-
     # --- life ----------------------------------------------------------------------------------------------------
 
     alarm: Pin | None = None

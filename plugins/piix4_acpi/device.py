@@ -260,6 +260,13 @@ class Piix4Acpi(PciDevice):
         return True
 
     @hookimpl
+    def machine_suspended(self) -> None:
+        """What woke the machine before it slept wakes it now."""
+        for event, reason in (("RTC", WakeReason.RTC), ("PWRBTN", WakeReason.BUTTON)):
+            if getattr(self.power.PMSTS, event) and getattr(self.power.PMEN, event):
+                self.machine.power.request_wake(reason)
+
+    @hookimpl
     def machine_woken(self) -> None:
         """The machine woke."""
         self.power.PMSTS.RSM = 1

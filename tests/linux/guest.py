@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,12 +97,23 @@ def control_sockets() -> Iterator[None]:
         yield
 
 
-def say(verb: str, *arguments: str) -> Callable[[], None]:
-    """What has the only machine there hear a verb of the command line."""
+def only_machine(status: str | None = None) -> str:
+    """The id of the only machine there, once there is one, in the state `status`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = json.loads(subprocess.check_output([PROGRAM, "machines", "--json"]))
+        if found and status in (None, found[0]["status"]):
+            id: str = found[0]["id"]
+            return id
+    raise AssertionError(f"no machine is {status or 'there'}")
+
+
+def say(*verb: str, to: str | None = None) -> Callable[[], None]:
+    """What has the only machine there hear a verb of the command line, once its state is `to`; "ID" stands for it."""
 
     def run() -> None:
-        (machine,) = json.loads(subprocess.check_output([PROGRAM, "machines", "--json"]))
-        subprocess.run([PROGRAM, verb, machine["id"], *arguments], check=True)
+        id = only_machine(to)
+        subprocess.run([PROGRAM, *(id if word == "ID" else word for word in verb)], check=True)
 
     return run
 

@@ -42,10 +42,10 @@ def test_a_card_comes_works_goes_and_comes_again(firmware: str, tmp_path: Path) 
         run_linux(
             description,
             then=[
-                (b"ready: first", say("plug", "edu", "card", "--set", "addr=05.0")),
-                (b"used: first", say("unplug", "card")),
-                (b"ready: second", say("plug", "edu", "card", "--set", "addr=05.0")),
-                (b"used: second", say("unplug", "card")),
+                (b"ready: first", say("plug", "ID", "edu", "card", "--set", "addr=05.0")),
+                (b"used: first", say("unplug", "ID", "card")),
+                (b"ready: second", say("plug", "ID", "edu", "card", "--set", "addr=05.0")),
+                (b"used: second", say("unplug", "ID", "card")),
             ],
         )
     )

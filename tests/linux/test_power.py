@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.conversation import Result, plain
-from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said, say
+from tests.guests.conversation import Result, plain, talk
+from tests.guests.southbridge import PROGRAM
+from tests.linux.guest import CMDLINE, PATIENCE_S, answer, control_sockets, describe, run_linux, said, say
 from tests.linux.initramfs import UP, initramfs
 
 BUTTON = """
@@ -70,7 +71,7 @@ def test_reboot_ends_the_process_if_asked_to(tmp_path: Path) -> None:
 def test_the_hosts_power_button_shuts_it_down(tmp_path: Path) -> None:
     """As acpid has it: the button is a key (KEY_POWER, 116) of an input device."""
     description = describe(tmp_path, initramfs(BUTTON, ["button", "evdev"]), cmdline=CMDLINE)
-    result = run_linux(description, then=[(b"ready", say("powerdown"))])
+    result = run_linux(description, then=[(b"ready", say("powerdown", "ID"))])
     assert result.status == 0
     assert answer(text_of(result), "event")[32:] == "0100" + "7400" + "01000000"
 
@@ -84,3 +85,23 @@ def test_the_clocks_alarm_wakes_it(firmware: str, tmp_path: Path) -> None:
     assert int(answer(text, "slept")) >= 2
     assert answer(text, "count") == "1"
     assert answer(text, "errors") == "0"
+
+
+@FIRMWARE
+def test_a_machine_that_sleeps_is_saved_and_wakes_in_another_process(firmware: str, tmp_path: Path) -> None:
+    initrd = initramfs(SLEEP.format(alarm="echo 'it sleeps'"))
+    snapshot = str(tmp_path / "snapshot")
+    save = say("snapshot", "save", "ID", snapshot, to="suspended")
+    wake = say("wakeup", "ID", to="suspended")
+    description = describe(tmp_path, initrd, cmdline=CMDLINE, firmware=firmware)
+
+    def save_and_wake() -> None:
+        save()
+        wake()
+
+    first = said(run_linux(description, then=[(b"it sleeps", save_and_wake)]))
+    again = said(talk([PROGRAM, "snapshot", "restore", snapshot], send=[(b"", wake)], timeout_s=PATIENCE_S))
+    assert UP.decode() not in again
+    for text in (first, again):
+        assert answer(text, "woke") == "remembered"
+        assert answer(text, "errors") == "0"

@@ -1,0 +1,88 @@
+"""Devices that come and go by name, and the description that keeps up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from southbridge import Machine, RunState, SouthbridgeError
+from southbridge.builder import build
+from southbridge.control.commands import CommandError, Commands
+from southbridge.description import load
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """One that runs, as far as its devices can tell; with a card in the first free slot."""
+    path = tmp_path / "pc.yaml"
+    image = tmp_path / "image"
+    image.write_bytes(bytes(512))
+    path.write_text(
+        "extends: pc\naccelerator: unicorn\nchardevs: {serial0: {type: 'null'}}\n"
+        f"blockdevs: {{disk: {{type: raw, path: '{image}'}}}}\n"
+        "devices:\n  first: {type: edu}\n  hd: {type: ide-hd, drive: disk}\n"
+    )
+    machine = build(load(str(path)))
+    machine.state = RunState.RUNNING
+    yield machine
+    machine.state = RunState.SHUTDOWN
+    machine.close()
+
+
+def described(machine: Machine, id: str) -> dict[str, Any]:
+    assert machine.description is not None
+    return dict(machine.description.sections["devices"][id].values)
+
+
+def test_the_description_says_what_is_there_and_where(machine: Machine) -> None:
+    machine.hotplug.add("edu", "card", dma_mask=0xFFFF)
+    assert described(machine, "card") == {"dma_mask": 0xFFFF, "addr": "03.0"}
+    assert described(machine, "first")["addr"] == "02.0", "which was the first free one, and needn't be next time"
+    machine.unplug(machine.devices["first"])
+    assert machine.description is not None
+    assert "first" not in machine.description.sections["devices"]
+    assert described(machine, "card")["addr"] == "03.0"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "id", "properties", "message"),
+    [
+        ("eduu", "card", {}, "there is no device 'eduu'; did you mean 'edu'?"),
+        ("edu", "first", {}, "there are two devices named 'first'"),
+        ("edu", "no id", {}, "isn't a device's id"),
+        ("edu", "card", {"addr": "02.0"}, "slot 02.0 is taken by first"),
+        ("edu", "card", {"addr": "99"}, "card: addr: .*expected slot.function"),
+        ("edu", "card", {"colour": 1}, "card: colour: "),
+        ("edu", "card", {"bus": "pci.9"}, "there is no 'pci.9' among the buses"),
+        ("port92", "gate", {}, "a port92 can't be plugged into a running machine"),
+    ],
+)
+def test_what_cant_be(machine: Machine, type_name: str, id: str, properties: dict[str, Any], message: str) -> None:
+    before = machine.devices.copy(), machine.description
+    with pytest.raises(SouthbridgeError, match=message):
+        machine.hotplug.add(type_name, id, **properties)
+    assert (machine.devices, machine.description) == before
+
+
+def test_a_device_that_isnt_there_cant_go(machine: Machine) -> None:
+    with pytest.raises(SouthbridgeError, match="there is no device 'card'"):
+        machine.hotplug.request_removal("card")
+
+
+def test_as_commands(machine: Machine) -> None:
+    commands = Commands()
+    for name, function in machine.hotplug.register_monitor_commands().items():
+        commands.add(name, function)
+
+    def run(name: str, **arguments: Any) -> Any:
+        return asyncio.run(commands.run(name, arguments))
+
+    assert run("device_add", driver="edu", id="card", addr="07.0", **{"dma-mask": 0xFFF}) == {}
+    assert described(machine, "card") == {"dma_mask": 0xFFF, "addr": "07.0"}
+    with pytest.raises(CommandError, match="Parameter 'id' is missing"):
+        run("device_add", driver="edu")
+    assert run("device_del", id="card") == {}
+    assert "card" in machine.devices, "the guest is asked"
