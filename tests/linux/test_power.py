@@ -34,6 +34,18 @@ echo "count: $(cat /sys/power/suspend_stats/success)"
 echo "errors: $(dmesg | grep -c -i -E 'ACPI.*error|firmware bug|BUG:|Call Trace')"
 """
 
+HIBERNATE = """
+while [ ! -e /dev/sda ]; do usleep 20000; done
+echo 8:0 > /sys/power/resume
+mkswap /dev/sda
+swapon /dev/sda
+echo remembered > /tmp/file
+echo "hibernates"
+echo platform > /sys/power/disk
+echo disk > /sys/power/state
+echo "woke: $(cat /tmp/file)"
+"""
+
 FIRMWARE = pytest.mark.parametrize("firmware", ["none", "rom"])
 
 
@@ -105,3 +117,22 @@ def test_a_machine_that_sleeps_is_saved_and_wakes_in_another_process(firmware: s
     for text in (first, again):
         assert answer(text, "woke") == "remembered"
         assert answer(text, "errors") == "0"
+
+
+def test_it_hibernates_and_goes_on_in_another_process(tmp_path: Path) -> None:
+    """S4: memory is on the disk, and the process ends. The next kernel finds it there, and becomes the one before."""
+    with (tmp_path / "swap.img").open("wb") as image:
+        image.truncate(400 << 20)
+    description = describe(
+        tmp_path,
+        initramfs(HIBERNATE, ["ata_piix", "sd_mod"]),
+        cmdline=CMDLINE,
+        devices=["hd0: {type: ide-hd, drive: disk0}"],
+        blockdevs=["disk0: {type: raw, path: swap.img}"],
+    )
+    first = run_linux(description)
+    assert first.status == 0
+    assert "hibernates" in text_of(first) and "woke" not in text_of(first)
+    again = said(run_linux(description))
+    assert answer(again, "woke") == "remembered"
+    assert "hibernates" not in again
