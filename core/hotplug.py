@@ -117,6 +117,6 @@ def _backends_of(device: Device) -> dict[str, Any]:
 
 
 def _with_address(part: Part, device: Device | None) -> Part:
-    if not isinstance(device, PciDevice):
+    if not isinstance(device, PciDevice) or "addr" not in part.cls.properties():
         return part
     return replace(part, values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})

@@ -12,6 +12,7 @@ from southbridge import Machine, RunState, SouthbridgeError
 from southbridge.builder import build
 from southbridge.control.commands import CommandError, Commands
 from southbridge.description import load
+from southbridge.snapshot.contents import description_tree
 
 
 @pytest.fixture
@@ -45,6 +46,9 @@ def test_the_description_says_what_is_there_and_where(machine: Machine) -> None:
     assert machine.description is not None
     assert "first" not in machine.description.sections["devices"]
     assert described(machine, "card")["addr"] == "03.0"
+    assert described(machine, "host") == {}, "its place is no property"
+    tree = description_tree(machine.description)
+    assert tree["devices"]["card"] == {"type": "edu", "dma_mask": 0xFFFF, "addr": "03.0"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from southbridge import Device, ResetReason, RunState, ShutdownReason, SouthbridgeError, State, hookimpl
 from southbridge.life import WakeReason
 
-from tests.core.fake_pc import Pc, calls, spins
+from tests.core.fake_cpu import FakeAccelerator
+from tests.core.fake_pc import Pc, calls, exits, spins
 
 
 class Keeper(Device):
@@ -154,6 +155,18 @@ def test_its_state_is_saved_and_loaded_asleep() -> None:
     other.run()
     assert states == [RunState.SUSPENDED]
     assert sleeper.seen == [WakeReason.BUTTON]
+
+
+def test_its_accelerator_is_exchanged_asleep() -> None:
+    states = []
+    pc, sleeper = sleeping(
+        lambda pc: pc.machine.swap_accelerator(FakeAccelerator(exits)),
+        lambda pc: states.append(pc.machine.state),
+        lambda pc: pc.machine.power.request_wake(WakeReason.RTC),
+    )
+    assert pc.run().reason is ShutdownReason.GUEST_SHUTDOWN
+    assert states == [RunState.SUSPENDED]
+    assert sleeper.seen[-1] is WakeReason.RTC
 
 
 def test_waking_one_that_is_awake_does_nothing() -> None:

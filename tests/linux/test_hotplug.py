@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said, say
+from tests.guests.conversation import talk
+from tests.guests.southbridge import PROGRAM
+from tests.linux.guest import CMDLINE, PATIENCE_S, answer, control_sockets, describe, run_linux, said, say
 from tests.linux.initramfs import initramfs
 
 SCRIPT = """
@@ -26,6 +28,14 @@ for time in first second; do
 done
 echo "errors: $(dmesg | grep -c -i -E 'ACPI.*error|BUG|WARNING|fail to')"
 dmesg | grep -i -E 'ACPI.*error|BUG|WARNING'
+"""
+
+DRIVEN = """
+echo "ready"
+while [ ! -e /dev/watchdog ]; do usleep 20000; done
+echo V > /dev/watchdog && echo "used: $(ls /sys/module/i6300esb/drivers/*/ | grep -c 06.0)"
+while [ -e /dev/watchdog ]; do usleep 20000; done
+echo "gone: $(ls /sys/bus/pci/devices | grep -c 06.0)"
 """
 
 
@@ -53,3 +63,21 @@ def test_a_card_comes_works_goes_and_comes_again(firmware: str, tmp_path: Path) 
         assert answer(text, f"{time} identity") == "0x1234 0x11e8 0x010000ED"
         assert answer(text, f"{time} inverse") == "0xEDCBA987"
         assert f"gone: {time}" in text
+
+
+def test_a_driver_takes_a_card_that_comes_and_a_snapshot_has_it(tmp_path: Path) -> None:
+    """The card goes on being there in another process, and is let go of there too."""
+    description = describe(tmp_path, initramfs(DRIVEN, ["i6300esb"]), cmdline=CMDLINE)
+    snapshot = str(tmp_path / "snapshot")
+    save, unplug = say("snapshot", "save", "ID", snapshot), say("unplug", "ID", "dog", to="running")
+
+    def save_and_unplug() -> None:
+        save()
+        unplug()
+
+    plug = say("plug", "ID", "i6300esb", "dog", "--set", "addr=06.0")
+    first = said(run_linux(description, then=[(b"ready", plug), (b"used", save_and_unplug)]))
+    again = said(talk([PROGRAM, "snapshot", "restore", snapshot], send=[(b"", unplug)], timeout_s=PATIENCE_S))
+    assert answer(first, "used") == "1"
+    assert answer(first, "gone") == answer(again, "gone") == "0"
+    assert "ready" not in again
