@@ -111,9 +111,9 @@ class UsbMouse(Pointer):
     absolute = False
 
     def encode(self, buttons: int, x: int, y: int, wheel: int) -> bytes:
-        """See Pointer; the boot protocol has three buttons and no wheel."""
+        """See Pointer; the boot protocol has three buttons and no wheel. The wheel counts away from the user."""
         if self.report_protocol:
-            return struct.pack("<Bbbb", buttons & BUTTONS, _clamp(x, 127), _clamp(y, 127), wheel)
+            return struct.pack("<Bbbb", buttons & BUTTONS, _clamp(x, 127), _clamp(y, 127), -wheel)
         return struct.pack("<Bbb", buttons & BOOT_BUTTONS, _clamp(x, 127), _clamp(y, 127))
 
 
@@ -128,7 +128,7 @@ class UsbTablet(Pointer):
     def encode(self, buttons: int, x: int, y: int, wheel: int) -> bytes:
         """See Pointer."""
         place = max(0, min(x, LARGEST_POSITION)), max(0, min(y, LARGEST_POSITION))
-        return struct.pack("<BHHb", buttons & BUTTONS, *place, wheel)
+        return struct.pack("<BHHb", buttons & BUTTONS, *place, -wheel)
 
 
 def _clamp(value: int, most: int) -> int:

@@ -139,7 +139,7 @@ def test_the_mouse_moves(mouse: Any, bench: Bench) -> None:
         (0, 127, -4, 0),
         (0, 127, 0, 0),
         (0, 49, 0, 0),
-        (1, 0, 0, -1),
+        (1, 0, 0, 1),
         (2, 0, 0, 0),
     ]
 
@@ -233,4 +233,4 @@ def test_all_movement_arrives(events: list[PointerEvent]) -> None:
     found = [struct.unpack("<Bbbb", report) for report in reports(device)]
     assert sum(report[1] for report in found) == sum(event.dx for event in events)
     assert sum(report[2] for report in found) == sum(event.dy for event in events)
-    assert sum(report[3] for report in found) == sum(event.dz for event in events)
+    assert sum(-report[3] for report in found) == sum(event.dz for event in events)
