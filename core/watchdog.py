@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal
 
+from .errors import SouthbridgeError
 from .life import ResetReason, ShutdownReason
 
 if TYPE_CHECKING:
     from .device import Device
 
-WatchdogAction = Literal["reset", "poweroff", "inject-nmi", "pause", "debug", "none"]
-"""reset, or switch off; an NMI for each CPU; pause; say so in the log; or nothing."""
+WatchdogAction = Literal["reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none"]
+"""reset, or press the power button, or switch off; an NMI for each CPU; pause; say so in the log; or nothing."""
 
-ACTION_DOC = "What happens when it runs out: reset, poweroff, inject-nmi, pause, debug (a line in the log), none."
+ACTION_DOC = (
+    "What happens when it runs out: reset, shutdown, poweroff, inject-nmi, pause, debug (a line in the log), none."
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +28,11 @@ def watchdog_expired(device: Device, action: WatchdogAction) -> None:
     machine.announce("WATCHDOG", action=action)
     if action == "reset":
         machine.request_reset(ResetReason.WATCHDOG)
+    elif action == "shutdown":
+        try:
+            machine.request_powerdown()
+        except SouthbridgeError as error:
+            log.error("%s: %s", device.id, error)
     elif action == "poweroff":
         machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
     elif action == "inject-nmi":

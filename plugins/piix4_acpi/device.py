@@ -252,6 +252,12 @@ class Piix4Acpi(PciDevice):
             self.machine.power.request_wake(WakeReason.RTC)
 
     @hookimpl
+    def acpi_event(self, number: int) -> bool:
+        """Another device has a general purpose event happen."""
+        self.general.happen(number)
+        return True
+
+    @hookimpl
     def machine_powerdown(self) -> bool:
         """The power button is pressed: an event, which also wakes the machine."""
         self.power.PMSTS.PWRBTN = 1

@@ -27,6 +27,7 @@ def asked(bench: Bench) -> Asked:
     machine = bench.machine
     machine.request_reset = lambda reason: asked.append(reason)  # type: ignore[method-assign]
     machine.request_shutdown = lambda reason, status=0: asked.append(reason)  # type: ignore[method-assign]
+    machine.request_powerdown = lambda: asked.append("power button")  # type: ignore[method-assign]
     machine.request_pause = lambda: asked.append("pause")  # type: ignore[method-assign]
     machine.send_nmi = lambda cpu: asked.append(f"nmi {cpu}")  # type: ignore[method-assign]
     return asked
@@ -194,7 +195,14 @@ def test_the_shortest_period_does_not_hang_the_machine(bench: Bench, preload: in
 
 @pytest.mark.parametrize(
     ("action", "what"),
-    [("poweroff", "guest-shutdown"), ("pause", "pause"), ("inject-nmi", "nmi 0"), ("none", None), ("debug", None)],
+    [
+        ("poweroff", "guest-shutdown"),
+        ("shutdown", "power button"),
+        ("pause", "pause"),
+        ("inject-nmi", "nmi 0"),
+        ("none", None),
+        ("debug", None),
+    ],
 )
 def test_actions(bench: Bench, asked: Asked, action: str, what: str | None) -> None:
     dog = bench.plug("i6300esb", action=action)
@@ -202,6 +210,14 @@ def test_actions(bench: Bench, asked: Asked, action: str, what: str | None) -> N
     start(bench, dog, 1, 1)
     bench.clock.advance(ms=10)
     assert [getattr(item, "value", item) for item in asked] == ([] if what is None else [what])
+
+
+def test_without_a_power_button_the_log_says_so(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    dog = bench.plug("i6300esb", action="shutdown")
+    bench.place(dog, "bar0", BAR)
+    start(bench, dog, 1, 1)
+    bench.clock.advance(ms=10)
+    assert "i6300esb: bench has no power button" in caplog.messages
 
 
 def test_other_actions_are_refused(bench: Bench) -> None:
