@@ -22,6 +22,7 @@ from southbridge.x86 import PendingEvent
 
 from . import helpers, structures, thunks
 from . import library as lib
+from .flags import HIDDEN_CS64
 from .layout import Internals
 from .library import Library
 from .regions import RegionCache
@@ -48,16 +49,6 @@ TASK_STATE_BUSY = 0x200
 
 INTERRUPT_VIRTUAL = 0x100
 INTERRUPT_NMI = 0x200
-
-HIDDEN_SHADOW = 1 << 3
-"""In hflags: the interrupt shadow."""
-HIDDEN_FLAGS = 1 << 8 | 3 << 12 | 1 << 17
-"""TF, IOPL and VM: a software CPU has them in eflags alone; here they would stay when the guest clears them."""
-HIDDEN_LMA = 1 << 14
-HIDDEN_CS64 = 1 << 15
-HIDDEN_GLOBAL_INTERRUPTS = 1 << 0
-HIDDEN_NMI_MASKED = 1 << 2
-"""In hflags2."""
 
 _DOUBLE_FAULT = 8
 _CAN_DOUBLE = (0, _DOUBLE_FAULT, 10, 11, 12, 13, 14)

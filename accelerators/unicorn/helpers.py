@@ -1,10 +1,11 @@
-"""Four of QEMU's helper functions, called by translated code, that this accelerator answers instead.
+"""Five of QEMU's helper functions, called by translated code, that this accelerator answers instead.
 
 Unicorn has no hook for RDMSR, WRMSR and control registers; registers that it doesn't have read as zeros, and nothing is
-refused. Translated code gets a helper's address from a word of the library's global offset table; and QEMU looks up
-what it knows about a helper by that address, in a table that each engine makes of one in the library's data. Both words
-are pointed at machine code of ours (`thunks`), which calls back here, and goes on as it is told. This holds for the
-whole process; engines that aren't ours get the original function. What had been opened before must not be used for
+refused. Its SYSCALL only calls a hook, which takes microseconds in Python. Translated code gets a helper's address from
+a word of the library's global offset table; and QEMU looks up what it knows about a helper by that address, in a table
+that each engine makes of one in the library's data. Both words are pointed at machine code of ours (`thunks`), which
+calls back here, and goes on as it is told; SYSCALL in 64-bit mode it executes by itself. This holds for the whole
+process; engines that aren't ours get the original function. What had been opened before must not be used for
 translating such instructions any more, so it is done before the first engine is opened.
 """
 
@@ -23,7 +24,8 @@ from .relocations import Slot, find_slots, point_at
 
 DONE, ORIGINAL, FAULT = thunks.DONE, thunks.ORIGINAL, thunks.FAULT
 
-_NAMES = ("rdmsr", "wrmsr", "read_crN", "write_crN")
+_NAMES = ("rdmsr", "wrmsr", "read_crN", "write_crN", "syscall")
+_CALLED = ("raise_exception_ra", "helper_read_eflags", "helper_write_eflags", "x86_update_hflags")
 
 _Notice = CFUNCTYPE(c_int, c_void_p)
 _Read = CFUNCTYPE(c_uint64, c_void_p)
@@ -78,7 +80,7 @@ def _install(library: Library) -> Any:
         _prove(library, name, [slot for slot in slots if slot.function == function])
     callbacks = _Notice(_read_msr), _Notice(_write_msr), _Read(_read_cr8), _Write(_write_control)
     addresses = [ctypes.cast(callback, c_void_p).value or 0 for callback in callbacks]
-    addresses += [*originals.values(), _symbol(library, "raise_exception_ra_x86_64")]
+    addresses += [*originals.values(), *(_symbol(library, f"{name}_x86_64") for name in _CALLED)]
     targets = thunks.HelperTargets(*addresses)
     functions = thunks.HelperThunks(thunks.assemble_helpers(platform.machine(), targets))
     replacements = dict(zip(originals.values(), functions.addresses, strict=True))

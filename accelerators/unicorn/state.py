@@ -9,16 +9,13 @@ from southbridge.x86 import MSR_EFER, MSR_TSC, SEGMENT_REGISTERS, DescriptorTabl
 
 from . import library as lib
 from .engine import (
-    HIDDEN_FLAGS,
-    HIDDEN_GLOBAL_INTERRUPTS,
-    HIDDEN_NMI_MASKED,
-    HIDDEN_SHADOW,
     INTERRUPT_NMI,
     INTERRUPT_VIRTUAL,
     SEGMENT_PRESENT,
     TASK_STATE_BUSY,
     Engine,
 )
+from .flags import HIDDEN_FLAGS, HIDDEN_GLOBAL_INTERRUPTS, HIDDEN_NMI_MASKED, HIDDEN_SHADOW
 from .structures import SegmentCache, X86Msr
 from .thunks import NO_EXCEPTION
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from southbridge.x86 import MSR_EFER, MSR_TSC
 
-from .engine import HIDDEN_CS64, PHYSICAL_BITS, Engine
+from .engine import PHYSICAL_BITS, Engine
+from .flags import HIDDEN_CS64
 from .helpers import DONE, FAULT, ORIGINAL
 from .state import MSR_TSC_ADJUST, MSRS
 

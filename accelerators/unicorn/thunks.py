@@ -115,13 +115,23 @@ class HelperTargets:
     write_msr: int
     read_control: int
     write_control: int
+    system_call: int
     raise_exception: int
     """(env, vector, return address of the helper)"""
+    read_flags: int
+    """(env) -> EFLAGS"""
+    write_flags: int
+    """(env, EFLAGS, mask of what changes)"""
+    update_hidden_flags: int
+    """(env)"""
 
 
 def assemble_helpers(machine: str, targets: HelperTargets) -> tuple[bytes, ...]:
-    """What takes the place of QEMU's `helper_rdmsr(env)`, `helper_wrmsr(env)`, `helper_read_crN(env, number) -> value`
-    and `helper_write_crN(env, number, value)`, on a host `machine`.
+    """What takes the place of QEMU's `helper_rdmsr(env)`, `helper_wrmsr(env)`, `helper_read_crN(env, number) -> value`,
+    `helper_write_crN(env, number, value)` and `helper_syscall(env, length)`, on a host `machine`.
+
+    The last executes SYSCALL in 64-bit mode; for any other, and for a CPU that isn't ours, it calls the original. Ours
+    have a place that they read interrupt vectors from (`engine`).
     """
     return {"x86_64": thunks_x86_64.assemble_helpers, "aarch64": thunks_aarch64.assemble_helpers}[machine](targets)
 
@@ -133,9 +143,9 @@ class HelperThunks:
         protection = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
         self._memory = mmap.mmap(-1, mmap.PAGESIZE, prot=protection)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        self.addresses = [base + 256 * number for number in range(len(code))]
+        self.addresses = [base + 512 * number for number in range(len(code))]
         for number, function in enumerate(code):
-            self._memory[256 * number : 256 * number + len(function)] = function
+            self._memory[512 * number : 512 * number + len(function)] = function
 
 
 class Thunks:

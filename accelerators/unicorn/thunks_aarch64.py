@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from typing import TYPE_CHECKING, NamedTuple
+
+from .flags import CODE_64, DATA, HIDDEN_CS64_BIT, HIDDEN_FLAGS, HIDDEN_LMA_BIT
+from .structures import CpuX86State as Env
+from .structures import SegmentCache
 
 if TYPE_CHECKING:
     from .thunks import HelperTargets, Targets
@@ -62,6 +67,7 @@ def assemble_helpers(targets: HelperTargets) -> tuple[bytes, ...]:
             _b_if(_LS, "original"),
             *_helper(targets.write_control_callback, targets.write_control, raising),
         ),
+        _system_call(targets),
     )
 
 
@@ -90,6 +96,86 @@ def _helper(callback: int, original: int, raise_exception: int) -> tuple[int | L
         Load(16, original),
         _BR_X16,
     )
+
+
+def _system_call(targets: HelperTargets) -> bytes:
+    rcx, r11 = (Env.regs.offset + 8 * number for number in (1, 11))
+    return _join(
+        _ldr(9, 0, Env.vm_vmcb.offset),
+        Branch(0xB4000009, 5, 19, "original"),  # cbz x9
+        _ldr_w(9, 0, Env.efer.offset),
+        Branch(0x36000009, 5, 14, "original"),  # tbz w9, #0: SCE
+        _ldr_w(9, 0, Env.hflags.offset),
+        Branch(0x36000009 | HIDDEN_LMA_BIT << 19, 5, 14, "original"),  # tbz w9
+        Branch(0x36000009 | HIDDEN_CS64_BIT << 19, 5, 14, "original"),  # tbz w9
+        0xA9BE7BFD,  # stp x29, x30, [sp, #-32]!
+        0xF9000BF3,  # str x19, [sp, #16]
+        0xAA0003F3,  # mov x19, x0
+        _ldr(9, 19, Env.eip.offset),
+        0x8B21C129,  # add x9, x9, w1, sxtw
+        _str(9, 19, rcx),
+        Load(16, targets.read_flags),
+        _BLR_X16,
+        0x52A0002A,  # mov w10, #0x10000: RF
+        0x0A2A0009,  # bic w9, w0, w10
+        _str(9, 19, r11),
+        _ldr(10, 19, Env.fmask.offset),
+        0x8A2A0121,  # bic x1, x9, x10
+        0x12800002,  # mov w2, #-1
+        0xAA1303E0,  # mov x0, x19
+        Load(16, targets.write_flags),
+        _BLR_X16,
+        _ldr(9, 19, Env.star.offset),
+        0xD360FD29,  # lsr x9, x9, #32
+        0x121E3529,  # and w9, w9, #0xfffc
+        *_segment(1, CODE_64),
+        0x11002129,  # add w9, w9, #8
+        *_segment(2, DATA),
+        0xAA1303E0,  # mov x0, x19
+        Load(16, targets.update_hidden_flags),
+        _BLR_X16,
+        _ldr_w(9, 19, Env.hflags.offset),
+        Load(10, HIDDEN_FLAGS),
+        0x0A2A0129,  # bic w9, w9, w10
+        _str_w(9, 19, Env.hflags.offset),
+        _ldr(9, 19, Env.lstar.offset),
+        _str(9, 19, Env.eip.offset),
+        0xF9400BF3,  # ldr x19, [sp, #16]
+        0xA8C27BFD,  # ldp x29, x30, [sp], #32
+        _RET,
+        "original",
+        Load(16, targets.system_call),
+        _BR_X16,
+    )
+
+
+def _segment(number: int, flags: int) -> tuple[int | Load, ...]:
+    """Fills a segment register of the CPU at X19 with selector W9, base 0 and no limit."""
+    at = Env.segs.offset + ctypes.sizeof(SegmentCache) * number
+    return (
+        _str_w(9, 19, at + SegmentCache.selector.offset),
+        _str(31, 19, at + SegmentCache.base.offset),
+        0x1280000A,  # mov w10, #-1
+        _str_w(10, 19, at + SegmentCache.limit.offset),
+        Load(10, flags),
+        _str_w(10, 19, at + SegmentCache.flags.offset),
+    )
+
+
+def _ldr(register: int, base: int, offset: int) -> int:
+    return 0xF9400000 | offset // 8 << 10 | base << 5 | register
+
+
+def _str(register: int, base: int, offset: int) -> int:
+    return 0xF9000000 | offset // 8 << 10 | base << 5 | register
+
+
+def _ldr_w(register: int, base: int, offset: int) -> int:
+    return 0xB9400000 | offset // 4 << 10 | base << 5 | register
+
+
+def _str_w(register: int, base: int, offset: int) -> int:
+    return 0xB9000000 | offset // 4 << 10 | base << 5 | register
 
 
 def _join(*parts: int | Load | Branch | str) -> bytes:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from typing import TYPE_CHECKING
+
+from .flags import CODE_64, DATA, FLAG_RF, HIDDEN_CS64, HIDDEN_FLAGS, HIDDEN_LMA
+from .structures import CpuX86State as Env
+from .structures import SegmentCache
 
 if TYPE_CHECKING:
     from .thunks import HelperTargets, Targets
@@ -48,6 +53,7 @@ def assemble_helpers(targets: HelperTargets) -> tuple[bytes, ...]:
             "original",
             _mov_rax(targets.write_control) + b"\xff\xe0",  # jmp rax
         ),
+        _system_call(targets),
     )
 
 
@@ -65,6 +71,57 @@ def _helper(callback: int, original: int, raise_exception: int) -> bytes:
         _mov_rax(raise_exception) + b"\xff\xe0",  # jmp rax
         "done",
         b"\xc3",  # ret
+    )
+
+
+def _system_call(targets: HelperTargets) -> bytes:
+    rcx, r11 = (struct.pack("<i", Env.regs.offset + 8 * number) for number in (1, 11))
+    eip, fmask, star, lstar, hflags = (
+        struct.pack("<i", field.offset) for field in (Env.eip, Env.fmask, Env.star, Env.lstar, Env.hflags)
+    )
+    long_mode = struct.pack("<I", HIDDEN_LMA | HIDDEN_CS64)
+    return _join(
+        b"\x48\x83\xbf" + struct.pack("<i", Env.vm_vmcb.offset) + b"\x00",  # cmp qword [rdi + vm_vmcb], 0
+        (_JE, "original"),
+        b"\xf6\x87" + struct.pack("<i", Env.efer.offset) + b"\x01",  # test byte [rdi + efer], 1: SCE
+        (_JE, "original"),
+        b"\x8b\x87" + hflags + b"\x25" + long_mode + b"\x3d" + long_mode,  # mov eax, [rdi + hflags]; and eax; cmp eax
+        (_JNE, "original"),
+        b"\x53\x48\x89\xfb",  # push rbx; mov rbx, rdi
+        b"\x48\x63\xf6\x48\x03\xb3" + eip,  # movsxd rsi, esi; add rsi, [rbx + eip]
+        b"\x48\x89\xb3" + rcx,  # mov [rbx + rcx], rsi
+        _mov_rax(targets.read_flags) + b"\xff\xd0",  # call rax
+        b"\x25" + struct.pack("<I", ~FLAG_RF & 0xFFFF_FFFF),  # and eax, ~RF
+        b"\x48\x89\x83" + r11,  # mov [rbx + r11], rax
+        b"\x48\x8b\xb3" + fmask + b"\x48\xf7\xd6\x48\x21\xc6",  # mov rsi, [rbx + fmask]; not rsi; and rsi, rax
+        b"\x48\x89\xdf\xba\xff\xff\xff\xff",  # mov rdi, rbx; mov edx, -1
+        _mov_rax(targets.write_flags) + b"\xff\xd0",  # call rax
+        b"\x48\x8b\x83" + star,  # mov rax, [rbx + star]
+        b"\x48\xc1\xe8\x20\x25\xfc\xff\x00\x00",  # shr rax, 32; and eax, 0fffch
+        _segment(1, CODE_64),
+        b"\x83\xc0\x08",  # add eax, 8
+        _segment(2, DATA),
+        b"\x48\x89\xdf" + _mov_rax(targets.update_hidden_flags) + b"\xff\xd0",  # mov rdi, rbx; call rax
+        b"\x81\xa3" + hflags + struct.pack("<I", ~HIDDEN_FLAGS & 0xFFFF_FFFF),  # and dword [rbx + hflags], ...
+        b"\x48\x8b\x83" + lstar + b"\x48\x89\x83" + eip,  # mov rax, [rbx + lstar]; mov [rbx + eip], rax
+        b"\x5b\xc3",  # pop rbx; ret
+        "original",
+        _mov_rax(targets.system_call) + b"\xff\xe0",  # jmp rax
+    )
+
+
+def _segment(number: int, flags: int) -> bytes:
+    """Fills a segment register of the CPU at RBX with selector EAX, base 0 and no limit."""
+    at = Env.segs.offset + ctypes.sizeof(SegmentCache) * number
+    fields = (SegmentCache.selector, SegmentCache.base, SegmentCache.limit, SegmentCache.flags)
+    selector, base, limit, attributes = (struct.pack("<i", at + field.offset) for field in fields)
+    return b"".join(
+        (
+            b"\x89\x83" + selector,  # mov [rbx + selector], eax
+            b"\x48\xc7\x83" + base + struct.pack("<i", 0),  # mov qword [rbx + base], 0
+            b"\xc7\x83" + limit + struct.pack("<i", -1),  # mov dword [rbx + limit], -1
+            b"\xc7\x83" + attributes + struct.pack("<i", flags),  # mov dword [rbx + flags], ...
+        )
     )
 
 

@@ -17,7 +17,8 @@ from southbridge.x86 import MSR_TSC, PendingEvent, X86State
 from . import cpu_model
 from . import library as lib
 from . import state as states
-from .engine import HIDDEN_NMI_MASKED, INTERRUPT_NMI, Access, Engine
+from .engine import INTERRUPT_NMI, Access, Engine
+from .flags import HIDDEN_NMI_MASKED
 from .memory import GuestMap
 from .system_calls import system_call, system_enter
 from .system_registers import SystemRegisters
