@@ -74,6 +74,13 @@ class Piix3Ide(PciDevice):
         for channel in self.channels:
             channel.restore()
 
+    def wake(self) -> None:
+        """Timing and decoding stay as they were: SeaBIOS sets them when the machine starts, not when it wakes."""
+        kept = [register.value for register in (self.IDETIM0, self.IDETIM1, self.SIDETIM)]
+        super().wake()
+        self.IDETIM0.value, self.IDETIM1.value, self.SIDETIM.value = kept
+        self._update_decoding()
+
     def loaded(self) -> None:
         """Ports, selection and interrupts follow the restored state."""
         super().loaded()

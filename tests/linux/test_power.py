@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +46,16 @@ echo "hibernates"
 echo platform > /sys/power/disk
 echo disk > /sys/power/state
 echo "woke: $(cat /tmp/file)"
+"""
+
+DISK = """
+while [ ! -e /dev/sda ]; do usleep 20000; done
+echo "before: $(sha256sum < /dev/sda)"
+echo 3 > /proc/sys/vm/drop_caches
+echo +3 > /sys/class/rtc/rtc0/wakealarm
+echo mem > /sys/power/state
+echo "after: $(sha256sum < /dev/sda)"
+echo "errors: $(dmesg | grep -c -E 'failed|exception')"
 """
 
 FIRMWARE = pytest.mark.parametrize("firmware", ["none", "rom"])
@@ -136,3 +148,21 @@ def test_it_hibernates_and_goes_on_in_another_process(tmp_path: Path) -> None:
     again = said(run_linux(description))
     assert answer(again, "woke") == "remembered"
     assert "hibernates" not in again
+
+
+@FIRMWARE
+def test_its_disk_is_there_when_it_wakes(firmware: str, tmp_path: Path) -> None:
+    contents = random.Random(7).randbytes(1 << 20)
+    (tmp_path / "disk.img").write_bytes(contents)
+    description = describe(
+        tmp_path,
+        initramfs(DISK, ["ata_piix", "sd_mod"]),
+        cmdline=CMDLINE,
+        firmware=firmware,
+        devices=["hd0: {type: ide-hd, drive: disk0}"],
+        blockdevs=["disk0: {type: raw, path: disk.img, read_only: true}"],
+    )
+    text = said(run_linux(description))
+    digest = hashlib.sha256(contents).hexdigest()
+    assert answer(text, "before").split()[0] == answer(text, "after").split()[0] == digest
+    assert answer(text, "errors") == "0"

@@ -184,3 +184,14 @@ def test_interrupt_and_selection_are_restored(
     assert [device.save() for device in devices] == saved
     assert host.read_all()[:2] == b"\x40\x00"
     assert not bench.irq(14)
+
+
+def test_sleep_leaves_the_decoders_as_they_were(bench: Bench, adapter: Any) -> None:
+    """SeaBIOS doesn't set them again when the machine wakes. A reset takes them back."""
+    bench.config_write(adapter, 0x40, 2, 0x8000)
+    bench.config_write(adapter, 0x04, 2, 0x0001)
+    adapter.wake()
+    assert bench.config_read(adapter, 0x40, 2) == 0x8000
+    assert bench.config_read(adapter, 0x04, 2) == 0
+    adapter.reset()
+    assert bench.config_read(adapter, 0x40, 2) == 0
