@@ -37,6 +37,7 @@ class Hotplug:
     def add(self, type_name: str, id: str, **properties: Any) -> Device:
         """Plugs in a new device of that type, and gives it. Raises SouthbridgeError, with the machine as it was."""
         machine = self._machine
+        self._check_state()
         if not ID.fullmatch(id) or len(id) > LONGEST_ID:
             raise SouthbridgeError(f"{id!r} isn't a device's id: expected letters, digits, '.', '_' and '-'")
         cls = cast("type[Device]", load("devices", type_name))
@@ -53,6 +54,7 @@ class Hotplug:
     def request_removal(self, id: str) -> None:
         """Has the device go: once the guest let go of it, where it is asked, else at once. Raises SouthbridgeError."""
         machine = self._machine
+        self._check_state()
         with machine.lock:
             device = machine.devices.get(id)
             if device is None:
@@ -61,6 +63,10 @@ class Hotplug:
                 raise SouthbridgeError(f"{id}: a {type(device).__name__} can't be unplugged from a running machine")
             if not device.ask_to_leave():
                 machine.unplug(device)
+
+    def _check_state(self) -> None:
+        if self._machine.state is RunState.SAVE_VM:
+            raise SouthbridgeError(f"{self._machine.name} is being saved: devices stay as they are until that is done")
 
     def _check_use(self, device: Device) -> None:
         """Raises SouthbridgeError if `device` wants a back end that another one has for itself."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from southbridge import Machine, RunState, SouthbridgeError
+from southbridge import Link, Machine, PciDevice, PciIds, RunState, SouthbridgeError
 from southbridge.builder import build
+from southbridge.construct import make_device
 from southbridge.control.commands import CommandError, Commands
 from southbridge.description import load
 from southbridge.snapshot.contents import description_tree
@@ -90,3 +91,21 @@ def test_as_commands(machine: Machine) -> None:
         run("device_add", driver="edu")
     assert run("device_del", id="card") == {}
     assert "card" in machine.devices, "the guest is asked"
+
+
+def test_nothing_changes_while_it_is_saved(machine: Machine) -> None:
+    machine.state = RunState.SAVE_VM
+    with pytest.raises(SouthbridgeError, match="is being saved"):
+        machine.hotplug.add("edu", "card")
+    with pytest.raises(SouthbridgeError, match="is being saved"):
+        machine.hotplug.request_removal("first")
+
+
+def test_a_back_end_that_is_used_already_isnt_shared(machine: Machine) -> None:
+    class Printer(PciDevice):
+        ids: ClassVar[PciIds] = PciIds(0x1234, 0x0003, class_code=0xFF0000)
+        paper: Any = Link("chardevs", doc="What it prints on.")
+
+    device = make_device(machine, Printer, "printer", paper="serial0")
+    with pytest.raises(SouthbridgeError, match="printer: paper: com1 uses it already, and it can't be shared"):
+        machine.hotplug._check_use(device)

@@ -96,7 +96,31 @@ def test_a_swap_that_cant_be(run: Any, southbridge: Southbridge, name: str, mess
     assert json.loads(southbridge("machines", "--json").out)[0]["accelerator"] == "still"
 
 
-@pytest.mark.parametrize("verb", [["swap", "stil", "calm"], ["snapshot", "save", "stil", "file"]])
+@pytest.mark.parametrize(
+    ("verb", "message"),
+    [
+        (["powerdown", "still"], "machine 'still': still has no power button"),
+        (["wakeup", "still"], "machine 'still': still isn't suspended"),
+        (["plug", "still", "edou", "card"], "machine 'still': there is no device 'edou'; did you mean 'edu'?"),
+        (
+            ["plug", "still", "edu", "card"],
+            "machine 'still': card: bus: there is no 'pci.0' among the buses (here: none)",
+        ),
+        (["plug", "still", "edu", "card", "--set", "addr"], "--set addr: expected a property's name and its value"),
+        (["plug", "still", "edu", "card", "--set", "id=x"], "--set id: expected a property's name and its value"),
+        (["unplug", "still", "card"], "machine 'still': there is no device 'card'"),
+    ],
+)
+def test_what_cant_be_done_to_it(run: Any, southbridge: Southbridge, verb: list[str], message: str) -> None:
+    run()
+    result = southbridge(*verb)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"southbridge: {message}") and result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "verb", [["swap", "stil", "calm"], ["snapshot", "save", "stil", "file"], ["powerdown", "stil"]]
+)
 def test_no_such_machine(run: Any, southbridge: Southbridge, verb: list[str]) -> None:
     run()
     result = southbridge(*verb)

@@ -8,11 +8,12 @@ import json
 import logging
 import socket
 import threading
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import pytest
 from qemu.qmp import QMPClient
-from southbridge import SouthbridgeError, hookimpl
+from southbridge import Device, SouthbridgeError, hookimpl
 from southbridge.control import client as client_module
 from southbridge.control import server as server_module
 from southbridge.control.client import find_machine, running
@@ -68,6 +69,50 @@ def test_a_reset(start_pc: StartPc) -> None:
             client.run("query-name")
     assert events == ["RESET"]
     assert running.pc.call.resets == 2
+
+
+class Card(Device):
+    hotpluggable: ClassVar[bool] = True
+
+
+class Button(Device):
+    @hookimpl
+    def machine_powerdown(self) -> bool:
+        return True
+
+
+def test_sleep_the_button_and_devices_that_go(start_pc: StartPc) -> None:
+    running = start_pc()
+    events: list[tuple[str, object]] = []
+
+    def wait_for(name: str) -> None:
+        while all(name != event for event, _ in events):
+            client.run("query-name")
+
+    with running.client() as client:
+        client.on_event = lambda event: events.append((event["event"], event.get("data")))
+        with pytest.raises(SouthbridgeError, match="pc has no power button"):
+            client.run("system_powerdown")
+        with pytest.raises(SouthbridgeError, match="pc isn't suspended"):
+            client.run("system_wakeup")
+        events.clear()
+        for kind in (Card, Button):
+            running.machine.call(partial(running.pc.plug, kind))
+        client.run("system_powerdown")
+        wait_for("POWERDOWN")
+        running.machine.power.request_suspend()
+        wait_for("SUSPEND")
+        assert client.run("query-status") == {"running": False, "singlestep": False, "status": "suspended"}
+        client.run("system_wakeup")
+        wait_for("WAKEUP")
+        client.run("device_del", id="Card")
+        wait_for("DEVICE_DELETED")
+        with pytest.raises(SouthbridgeError, match="there is no device 'Card'"):
+            client.run("device_del", id="Card")
+        with pytest.raises(SouthbridgeError, match="can't be unplugged from a running machine"):
+            client.run("device_del", id="Button")
+    gone = {"device": "Card", "path": "/machine/peripheral/Card"}
+    assert events == [("POWERDOWN", None), ("SUSPEND", None), ("WAKEUP", None), ("DEVICE_DELETED", gone)]
 
 
 def test_what_devices_announce_is_an_event(start_pc: StartPc) -> None:
