@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -13,8 +14,10 @@ import pytest
 from southbridge.control.client import find_machine
 from southbridge.control.folder import live
 
-from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said
-from tests.linux.initramfs import initramfs
+from tests.guests.conversation import plain
+from tests.guests.southbridge import PROGRAM
+from tests.linux.guest import CMDLINE, PATIENCE_S, answer, control_sockets, describe, run_linux, said
+from tests.linux.initramfs import EXIT_STATUS, initramfs
 
 MIB = 1 << 20
 DISK, OTHER, DATA = (Random(name).randbytes(MIB) for name in ("usb disk", "usb other", "usb data"))
@@ -204,3 +207,44 @@ def test_keys_positions_and_movement_arrive(tmp_path: Path) -> None:
     assert events(text, "Southbridge USB Mouse") == [(REL, 0, -5), (REL, 1, 100), (REL, 8, 1), (REL, 11, 120)]
     assert answer(text, "errors") == "0"
     assert answer(text, "low speed") == "2"
+
+
+COUNTS = 8
+COUNTING = f"""{FUNCTIONS}
+until_is '[ -b /dev/sda ]'
+for i in $(seq {COUNTS}); do
+    echo 3 > /proc/sys/vm/drop_caches
+    echo "count: $i"
+    echo "read $i: $(sha256sum < /dev/sda)"
+done
+{ERRORS}"""
+
+
+def test_a_disk_is_read_on_across_an_exchange_of_accelerators_and_a_snapshot(tmp_path: Path) -> None:
+    """The snapshot is taken while data are on their way, and goes on in a new process."""
+    (tmp_path / "stick.img").write_bytes(DISK)
+    description = describe(
+        tmp_path,
+        initramfs(COUNTING, MODULES),
+        cmdline=CMDLINE,
+        devices=[CONTROLLER, "kbd: {type: usb-kbd}", "stick: {type: usb-storage, drive: stick}"],
+        blockdevs=["stick: {type: raw, path: stick.img, read_only: true}"],
+    )
+    snapshot = tmp_path / "snapshot"
+    before = run_linux(
+        description,
+        then=[
+            (b"count: 2", tell(("swap-accelerator", {"name": "unicorn"}))),
+            (b"count: 4", tell(("stop", {}), ("snapshot-save", {"path": str(snapshot)}), ("quit", {}))),
+        ],
+    )
+    after = subprocess.run(
+        [PROGRAM, "snapshot", "restore", snapshot],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE_S,
+    )
+    assert after.returncode == EXIT_STATUS, after.stdout[-2000:]
+    text = plain(before.output + after.stdout).decode("ascii", "replace")
+    assert [answer(text, f"read {count}") for count in range(1, COUNTS + 1)] == [digest(DISK)] * COUNTS
+    assert answer(text, "errors") == "0"
