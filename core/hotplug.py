@@ -19,6 +19,7 @@ from .errors import Location, SouthbridgeError
 from .hookspecs import hookimpl
 from .life import RunState
 from .pci import PciDevice
+from .usb import UsbDevice
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -95,10 +96,10 @@ class Hotplug:
             self._describe_all({id: part for id, part in description.sections["devices"].items() if id != device.id})
 
     def _describe_all(self, parts: Mapping[str, Part]) -> None:
-        """These are the devices; each PCI device's address is said, since the first free one may be another now."""
+        """These are the devices; the place of each on its bus is said, since the first free one may be another now."""
         machine = self._machine
         assert machine.description is not None
-        placed = {id: _with_address(part, machine.devices.get(id)) for id, part in parts.items()}
+        placed = {id: _placed(part, machine.devices.get(id)) for id, part in parts.items()}
         machine.description = replace(machine.description, sections={**machine.description.sections, "devices": placed})
 
     # --- commands ------------------------------------------------------------------------------------------------
@@ -122,7 +123,10 @@ def _backends_of(device: Device) -> dict[str, Any]:
     return {name: value for name in links if (value := getattr(device, name)) is not None}
 
 
-def _with_address(part: Part, device: Device | None) -> Part:
-    if not isinstance(device, PciDevice) or "addr" not in part.cls.properties():
-        return part
-    return replace(part, values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})
+def _placed(part: Part, device: Device | None) -> Part:
+    """With its slot on a PCI bus, or its port of a USB bus."""
+    if isinstance(device, PciDevice) and "addr" in part.cls.properties():
+        return replace(part, values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})
+    if isinstance(device, UsbDevice):
+        return replace(part, values={**part.values, "port": device.port_number})
+    return part

@@ -52,6 +52,18 @@ def test_the_description_says_what_is_there_and_where(machine: Machine) -> None:
     assert tree["devices"]["card"] == {"type": "edu", "dma_mask": 0xFFFF, "addr": "03.0"}
 
 
+def test_a_usb_devices_port_is_said_too(machine: Machine) -> None:
+    machine.state = RunState.PRELAUNCH
+    machine.hotplug.add("piix3-usb-uhci", "usb", addr="01.2")
+    machine.state = RunState.RUNNING
+    for id in ("one", "two"):
+        machine.hotplug.add("usb-kbd", id)
+    machine.hotplug.request_removal("one")
+    assert described(machine, "two") == {"port": 2}
+    with pytest.raises(SouthbridgeError, match="a Uhci can't be unplugged from a running machine"):
+        machine.hotplug.request_removal("usb")
+
+
 @pytest.mark.parametrize(
     ("type_name", "id", "properties", "message"),
     [
