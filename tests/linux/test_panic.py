@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.guests.conversation import plain
-from tests.linux.guest import NO_ACPI, answer, describe, run_linux
+from tests.linux.guest import CMDLINE, NO_ACPI, answer, describe, run_linux
 from tests.linux.initramfs import UP, initramfs
 
 SCRIPT = """\
@@ -15,10 +17,12 @@ echo c > /proc/sysrq-trigger
 """
 
 
-def panics(folder: Path, device: str, *, module: str = "pvpanic_pci", cmdline: str = NO_ACPI) -> Path:
+def panics(
+    folder: Path, device: str, *, module: str = "pvpanic_pci", cmdline: str = NO_ACPI, firmware: str = "none"
+) -> Path:
     bus = "pci" if module == "pvpanic_pci" else "platform"
     script = SCRIPT.format(bus=bus, driver=module.replace("_", "-"))
-    return describe(folder, initramfs(script, [module]), cmdline=cmdline, devices=[device])
+    return describe(folder, initramfs(script, [module]), cmdline=cmdline, firmware=firmware, devices=[device])
 
 
 def test_the_machine_ends_with_a_status_that_says_so(tmp_path: Path) -> None:
@@ -29,6 +33,16 @@ def test_the_machine_ends_with_a_status_that_says_so(tmp_path: Path) -> None:
     assert "Kernel panic - not syncing: sysrq triggered crash" in text
     assert result.status == 1
     assert text.count(UP.decode()) == 1
+
+
+@pytest.mark.parametrize("firmware", ["none", "rom"])
+def test_by_a_port_that_acpi_tells_of(firmware: str, tmp_path: Path) -> None:
+    description = panics(tmp_path, "panic: {type: pvpanic}", module="pvpanic_mmio", cmdline=CMDLINE, firmware=firmware)
+    result = run_linux(description)
+    text = plain(result.output).decode()
+    assert "QEMU0001:00" in answer(text, "driver")
+    assert answer(text, "events") == "3"
+    assert result.status == 1
 
 
 def test_the_guest_may_be_left_to_reboot(tmp_path: Path) -> None:
