@@ -173,7 +173,7 @@ def test_a_transfer_that_leaves_the_buffer_does_not_happen(
 @pytest.mark.parametrize("place", [BAR, 0x0F00_0000])
 @pytest.mark.parametrize("command", [RUN, RUN | TO_MEMORY])
 def test_dma_where_no_memory_is_sets_master_abort(bench: Bench, place: int, command: int) -> None:
-    """Its own registers are no memory either: it isn't entered by its own DMA."""
+    """CVE-2021-3929 and its kind: its own registers are no memory either, and it isn't entered by its own DMA."""
     edu = bench.plug("edu", dma_mask=MASK_32)
     bench.place(edu, "bar0", BAR)
     source, destination = (BUFFER, place) if command & TO_MEMORY else (place, BUFFER)

@@ -97,6 +97,13 @@ def test_general_events_are_told_too(bench: Bench, chip: Any) -> None:
     assert not sci(bench)
 
 
+def test_other_devices_have_general_events_happen(bench: Bench, chip: Any) -> None:
+    bench.write_port(GPE0_EN, 1 << 5, 2)
+    assert bench.machine.hooks.call.acpi_event(number=5)
+    assert bench.read_port(GPE0_STS, 2) == 1 << 5
+    assert sci(bench)
+
+
 def test_the_lock_is_released_in_both_directions(bench: Bench, chip: Any) -> None:
     bench.write_port(PMEN, GBL, 2)
     bench.write_port(GLBCTL, 2, 4)
