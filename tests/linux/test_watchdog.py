@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.conversation import plain
-from tests.linux.guest import answer, describe, run_linux, said
+from tests.linux.guest import NO_ACPI, answer, describe, run_linux, said
 from tests.linux.initramfs import UP, initramfs
 from tests.linux.packages import modules
 
@@ -62,3 +62,16 @@ def test_a_watchdog_may_switch_the_machine_off(tmp_path: Path, device: str) -> N
     assert result.status == 0
     assert plain(result.output).count(UP) == 1
     assert "stopped: yes" in plain(result.output).decode()
+
+
+def test_a_watchdog_may_interrupt_with_an_nmi(tmp_path: Path) -> None:
+    """Linux takes it as what an operator does to a machine that hangs."""
+    script = "insmod /ib700wdt.ko timeout=2\nexec 3> /dev/watchdog\nwhile true; do sleep 1; done\n"
+    files = {"ib700wdt.ko": modules()["ib700wdt"].read_bytes()}
+    description = describe(
+        tmp_path,
+        initramfs(script, ["watchdog"], files),
+        cmdline=f"{NO_ACPI} unknown_nmi_panic",
+        devices=["dog: {type: ib700, action: inject-nmi}"],
+    )
+    run_linux(description, until=[UP, b"Kernel panic - not syncing: NMI: Not continuing"])
