@@ -55,6 +55,8 @@ MEMORY_BITS = 52
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes in Python lets another one in: a vCPU must not starve the main loop."""
 
+PAUSED = RunState.PAUSED.value
+
 log = logging.getLogger(__name__)
 guest_log = logging.getLogger("southbridge.guest_errors")
 
@@ -141,6 +143,8 @@ class Machine:
         self.cpu_threads: dict[int, int] = {}
         """The CPUs' indices by their threads' identifiers."""
         self.state = RunState.PRELAUNCH
+        self.paused_for = PAUSED
+        """Why it is paused, if it is, in QMP's words."""
         self.guest_errors: deque[str] = deque(maxlen=256)
         """The last things that the guest did wrong."""
         self._initial_state: dict[str, Any] | None = None
@@ -297,9 +301,12 @@ class Machine:
         """Goes on, if it is paused. From any thread that doesn't hold the lock. Raises SouthbridgeError."""
         self.call(self._resume_now)
 
-    def request_pause(self) -> None:
-        """Pauses the machine soon."""
-        self.post(self._pause_now)
+    def request_pause(self, why: str = PAUSED) -> None:
+        """Pauses the machine soon; its CPUs stop at once. `why` is what QMP calls that state."""
+        if self.state is RunState.RUNNING:
+            for thread in self.vcpus:
+                thread.request_pause()
+        self.post(lambda: self._pause_now(why))
 
     def request_resume(self) -> None:
         """Goes on soon."""
@@ -400,11 +407,11 @@ class Machine:
         if self._outcome is not None:
             raise SouthbridgeError(f"{self.name} has ended")
 
-    def _pause_now(self) -> None:
+    def _pause_now(self, why: str = PAUSED) -> None:
         if self._time_passes:
             self.park_vcpus()
             self._stop_time()
-            self.state = RunState.PAUSED
+            self.state, self.paused_for = RunState.PAUSED, why
             self.hooks.call.machine_paused(machine=self)
 
     def _resume_now(self) -> None:

@@ -39,4 +39,4 @@ def watchdog_expired(device: Device, action: WatchdogAction) -> None:
         for cpu in range(machine.cpus):
             machine.send_nmi(cpu)
     elif action == "pause":
-        machine.request_pause()
+        machine.request_pause("watchdog")

@@ -51,7 +51,8 @@ class MachineCommands:
     def query_status(self) -> dict[str, Any]:
         """Whether the machine runs, and if not, why."""
         state = self._machine.state
-        return {"running": state is RunState.RUNNING, "singlestep": False, "status": state.value}
+        status = self._machine.paused_for if state is RunState.PAUSED else state.value
+        return {"running": state is RunState.RUNNING, "singlestep": False, "status": status}
 
     def query_name(self) -> dict[str, Any]:
         """The machine's name."""

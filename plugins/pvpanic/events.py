@@ -30,7 +30,7 @@ def happened(device: Device, said: int, on_panic: PanicAction) -> None:
         if on_panic == "shutdown":
             machine.request_shutdown(ShutdownReason.GUEST_PANIC)
         elif on_panic == "pause":
-            machine.request_pause()
+            machine.request_pause("guest-panicked")
     if said & CRASH_LOADED:
         log.warning("%s: the guest has panicked, and deals with it itself", device.id)
         machine.announce("GUEST_CRASHLOADED", action="run")

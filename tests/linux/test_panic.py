@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from southbridge.control.client import find_machine
 
 from tests.guests.conversation import plain
-from tests.linux.guest import CMDLINE, NO_ACPI, answer, describe, run_linux
+from tests.linux.guest import CMDLINE, NO_ACPI, answer, control_sockets, describe, only_machine, run_linux
 from tests.linux.initramfs import UP, initramfs
 
 SCRIPT = """\
@@ -43,6 +44,22 @@ def test_by_a_port_that_acpi_tells_of(firmware: str, tmp_path: Path) -> None:
     assert "QEMU0001:00" in answer(text, "driver")
     assert answer(text, "events") == "3"
     assert result.status == 1
+
+
+def test_it_may_be_looked_at(tmp_path: Path) -> None:
+    """The guest stops where it says so: it doesn't come to restart."""
+
+    def look() -> None:
+        with find_machine(only_machine("guest-panicked")) as machine:
+            assert not machine.run("query-status")["running"]
+            machine.run("quit")
+
+    with control_sockets():
+        description = panics(tmp_path, "panic: {type: pvpanic-pci, on_panic: pause}")
+        result = run_linux(description, then=[(b"Kernel panic - not syncing", look)])
+    text = plain(result.output).decode()
+    assert "end Kernel panic" not in text
+    assert text.count(UP.decode()) == 1
 
 
 def test_the_guest_may_be_left_to_reboot(tmp_path: Path) -> None:

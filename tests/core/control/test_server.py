@@ -115,6 +115,18 @@ def test_sleep_the_button_and_devices_that_go(start_pc: StartPc) -> None:
     assert events == [("POWERDOWN", None), ("SUSPEND", None), ("WAKEUP", None), ("DEVICE_DELETED", gone)]
 
 
+def test_a_device_pauses_the_machine_and_the_status_says_why(start_pc: StartPc) -> None:
+    running = start_pc()
+    with running.client() as client:
+        running.machine.request_pause("watchdog")
+        while (status := client.run("query-status"))["running"]:
+            pass
+        assert status["status"] == "watchdog"
+        client.run("cont")
+        client.run("stop")
+        assert client.run("query-status")["status"] == "paused"
+
+
 def test_what_devices_announce_is_an_event(start_pc: StartPc) -> None:
     running = start_pc()
     events: list[tuple[str, object]] = []

@@ -28,7 +28,7 @@ def asked(bench: Bench) -> Asked:
     machine.request_reset = lambda reason: asked.append(reason)  # type: ignore[method-assign]
     machine.request_shutdown = lambda reason, status=0: asked.append(reason)  # type: ignore[method-assign]
     machine.request_powerdown = lambda: asked.append("power button")  # type: ignore[method-assign]
-    machine.request_pause = lambda: asked.append("pause")  # type: ignore[method-assign]
+    machine.request_pause = lambda why="": asked.append(why)  # type: ignore[method-assign]
     machine.send_nmi = lambda cpu: asked.append(f"nmi {cpu}")  # type: ignore[method-assign]
     return asked
 
@@ -180,7 +180,7 @@ def test_free_running_it_runs_out_again_and_again(bench: Bench, asked: Asked) ->
     bench.place(dog, "bar0", BAR)
     start(bench, dog, 100, 50, ENABLE | TOUT_CNF)
     bench.clock.advance(ms=3 * 50 * COUNT_MS + 1)
-    assert asked == ["pause"] * 3
+    assert asked == ["watchdog"] * 3
 
 
 @pytest.mark.parametrize("preload", [0, 1])
@@ -198,7 +198,7 @@ def test_the_shortest_period_does_not_hang_the_machine(bench: Bench, preload: in
     [
         ("poweroff", "guest-shutdown"),
         ("shutdown", "power button"),
-        ("pause", "pause"),
+        ("pause", "watchdog"),
         ("inject-nmi", "nmi 0"),
         ("none", None),
         ("debug", None),

@@ -32,7 +32,7 @@ class Watcher:
         machine.hooks.register(self, "watcher")
         machine.post = lambda request: request()  # type: ignore[method-assign]
         machine.request_shutdown = lambda reason, status=0: self.asked.append(reason)  # type: ignore[method-assign]
-        machine.request_pause = lambda: self.asked.append("pause")  # type: ignore[method-assign]
+        machine.request_pause = lambda why="": self.asked.append(why)  # type: ignore[method-assign]
 
     @hookimpl
     def machine_event(self, name: str, data: dict[str, Any]) -> None:
@@ -65,7 +65,11 @@ def test_it_reads_as_what_may_be_said(bench: Bench, kind: str) -> None:
 @KINDS
 @pytest.mark.parametrize(
     ("on_panic", "asked", "action"),
-    [("shutdown", [ShutdownReason.GUEST_PANIC], "poweroff"), ("pause", ["pause"], "pause"), ("none", [], "run")],
+    [
+        ("shutdown", [ShutdownReason.GUEST_PANIC], "poweroff"),
+        ("pause", ["guest-panicked"], "pause"),
+        ("none", [], "run"),
+    ],
 )
 def test_a_panic(bench: Bench, watcher: Watcher, kind: str, on_panic: str, asked: list[object], action: str) -> None:
     _, say = plug(bench, kind, on_panic=on_panic)
