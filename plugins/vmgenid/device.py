@@ -125,6 +125,9 @@ class VmGenId(Device):
         pointer = Pointer(HEADER + VALUE_OF_NAME, 4, GUID_FILE)
         tables.add(table("SSDT", 2, b"".join(body), name="SSDT VMGENID", oem_table=b"VMGENID", pointers=[pointer]))
 
+    def wake(self) -> None:
+        """Memory is kept, and so is where the number is."""
+
     # --- a new one -----------------------------------------------------------------------------------------------
 
     def loaded(self) -> None:
