@@ -27,9 +27,14 @@ def initrd() -> bytes:
 
 
 def ram(text: str) -> list[tuple[int, int]]:
-    """The ranges of RAM that the kernel was told of."""
-    found = re.findall(r"BIOS-e820: \[mem 0x(\w+)-0x(\w+)\] usable", text)
-    return [(int(first, 16), int(last, 16) + 1) for first, last in found]
+    """The ranges of RAM that the kernel was told of, with the ACPI tables at an end."""
+    found = re.findall(r"BIOS-e820: \[mem 0x(\w+)-0x(\w+)\] (?:usable|ACPI data)", text)
+    ranges: list[tuple[int, int]] = []
+    for start, end in ((int(first, 16), int(last, 16) + 1) for first, last in found):
+        if ranges and ranges[-1][1] == start:
+            start = ranges.pop()[0]
+        ranges.append((start, end))
+    return ranges
 
 
 @pytest.mark.parametrize("protocol", ["vmlinux", "pvh", "bzimage"])
