@@ -108,6 +108,7 @@ def test_the_schema_has_what_is_installed(southbridge: Southbridge, kit: Path, b
     )
     schema = json.loads(result.out)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"serial", "uuid"} <= set(schema["properties"]["smbios"]["properties"])
     device = schema["properties"]["devices"]["additionalProperties"]
     assert {"box", "uart16550"} <= set(device["properties"]["type"]["enum"])
     assert "broken" not in device["properties"]["type"]["enum"]
