@@ -48,6 +48,8 @@ def test_it_passes(way: str, images: Path, tmp_path: Path) -> None:
     assert "Southbridge portable CPU" in text
     assert re.search(r"Memory +: +1[56]MB", text)
     assert "CPU: 1 Cores 1 Threads" in text
+    assert "Slot 0: 16MB SDRAM-100" in text  # read from the module over the SMBus
+    assert "Southbridge PC" in text  # SMBIOS
 
 
 def test_it_finds_a_bit_that_is_stuck(tmp_path: Path) -> None:
