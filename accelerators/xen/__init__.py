@@ -1,0 +1,1 @@
+"""Accelerator `xen`: the device model of a Xen HVM domain; see README.md."""

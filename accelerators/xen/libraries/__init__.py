@@ -1,0 +1,1 @@
+"""Xen's own libraries, through ctypes."""
