@@ -134,6 +134,11 @@ class AddressSpace:
             self._pages[page] = section
         return section
 
+    def next_start(self, address: int) -> int:
+        """Where the first section behind `address` begins; the space's end if there is none."""
+        index = bisect_right(self._starts, address)
+        return self._starts[index] if index < len(self._starts) else self.root.size
+
     # --- accesses ------------------------------------------------------------------------------------------------
 
     def read(self, address: int, size: int) -> int:
