@@ -66,6 +66,7 @@ class Comparator(Component):
 
     comparator: int = State(MASK_64, ge=0, le=MASK_64, doc="The value that the counter is compared with.")
     period: int = State(0, ge=0, le=MASK_64, doc="Of a periodic timer.")
+    high: bool = State(False, doc="An edge was signalled: its line stays up until the next one.")
     handled: int = State(0, ge=0, lt=1 << 62, doc="Until when the counter was looked at, in ns of the machine clock.")
 
     def drive(self, level: bool) -> None:
@@ -116,6 +117,11 @@ class Comparator(Component):
         config = self.CONFIG
         return bool(config.LEVEL and not config.FSB and self.device.GINTR_STA.value >> self.index & 1)
 
+    @property
+    def asserts(self) -> bool:
+        """Whether its line is up. An edge's stays so, since an 8259 forgets a request that goes before it is taken."""
+        return self.holds or self.high
+
     def catch_up(self) -> None:
         """In periodic mode, moves the comparator on to the period's end that comes next."""
         if not (self.CONFIG.PERIODIC and self.period and self.device.GEN_CONF.ENABLE):
@@ -148,8 +154,8 @@ class Comparator(Component):
             self.drive(True)
         else:
             self.drive(False)
+            self.high = True
             self.drive(True)
-            self.drive(False)
 
     # --- registers -----------------------------------------------------------------------------------------------
 
@@ -157,6 +163,7 @@ class Comparator(Component):
     def config_written(self, value: int) -> None:
         """A route that isn't there can't be chosen. A line that the timer no longer has is let go of."""
         self.settle()
+        before = self._pin()
         route = value >> 9 & 0x1F
         self.CONFIG.guest_store(value)
         if route not in (0, FREE_ROUTE):
@@ -167,11 +174,13 @@ class Comparator(Component):
             self.period &= MASK_32
         if self.CONFIG.FSB or not self.CONFIG.LEVEL or not self.CONFIG.ENABLE:
             self.device.GINTR_STA.value &= ~(1 << self.index)
+        if self.CONFIG.LEVEL or not self.CONFIG.ENABLE or self._pin() is not before:
+            self.high = False
         self.update()
 
     def update(self) -> None:
         """The line is as the status says, and the clock is set."""
-        self.drive(self.holds)
+        self.drive(self.asserts)
         self.catch_up()
         self.schedule()
 

@@ -137,7 +137,7 @@ class Hpet(Device):
         for comparator, line in zip(self.timers, REPLACED, strict=True):
             if line is not None:
                 self.machine.isa.wires[line].lend(comparator.replaced if self.GEN_CONF.LEGACY else None)
-            comparator.drive(comparator.holds)
+            comparator.drive(comparator.asserts)
 
     # --- registers -----------------------------------------------------------------------------------------------
 
@@ -153,6 +153,10 @@ class Hpet(Device):
         now = self.clock.now()
         rest = max(now - self.started, 0) % TICK if self.GEN_CONF.ENABLE else 0
         count = self.counter(now)
+        if value >> 1 & 1 != self.GEN_CONF.LEGACY:  # no edge comes of that on another line
+            for comparator in self.timers:
+                comparator.high = False
+                comparator.drive(False)
         self.GEN_CONF.guest_store(value)
         self.MAIN_CNT.value, self.started = count, now - rest
         self._route()

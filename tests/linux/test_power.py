@@ -92,9 +92,10 @@ def test_reboot_ends_the_process_if_asked_to(tmp_path: Path) -> None:
     assert text_of(result).count("Linux version") == 1
 
 
-def test_the_hosts_power_button_shuts_it_down(tmp_path: Path) -> None:
-    """As acpid has it: the button is a key (KEY_POWER, 116) of an input device."""
-    description = describe(tmp_path, initramfs(BUTTON, ["button", "evdev"]), cmdline=CMDLINE)
+@pytest.mark.parametrize("interrupts", ["", "noapic nolapic"])
+def test_the_hosts_power_button_shuts_it_down(interrupts: str, tmp_path: Path) -> None:
+    """As acpid has it: the button is a key (KEY_POWER, 116) of an input device. By the I/O APIC, and by the 8259s."""
+    description = describe(tmp_path, initramfs(BUTTON, ["button", "evdev"]), cmdline=f"{CMDLINE} {interrupts}")
     result = run_linux(description, then=[(b"ready", say("powerdown", "ID"))])
     assert result.status == 0
     assert answer(text_of(result), "event")[32:] == "0100" + "7400" + "01000000"

@@ -144,12 +144,29 @@ def test_one_shot(hpet: Hpet) -> None:
     assert hpet.rises[2] == 0
     hpet.wait(1)
     assert hpet.rises[2] == 1
-    assert (hpet.read(STATUS), hpet.bench.irq(2)) == (0, False)
+    assert (hpet.read(STATUS), hpet.bench.irq(2)) == (0, True)
     hpet.wait(1_000_000)
     hpet.write(0x100, T_ENABLE | ROUTE_2)
     hpet.write(STATUS, 7)
     hpet.wait(1_000_000)
     assert hpet.rises[2] == 1
+
+
+def test_an_edge_lasts_until_an_8259_has_taken_it(hpet: Hpet) -> None:
+    """Which forgets a request that goes away before. The line goes down before the next edge, or with the timer."""
+    hpet.write(CONFIG, ENABLE | LEGACY)
+    pic = hpet.bench.plug("i8259")
+    for port, value in ((0x20, 0x11), (0x21, 0x20), (0x21, 0x04), (0x21, 0x01), (0x21, 0xFE)):
+        hpet.bench.write_port(port, value)
+    for _ in range(2):
+        hpet.timer(0, T_ENABLE, hpet.read(COUNTER) + 1000)
+        hpet.wait(2000)
+        assert pic.pending_vector() == 0x20
+        pic.acknowledge(0x20)
+        hpet.bench.write_port(0x20, 0x20)
+        assert pic.pending_vector() is None, "the line is up, but that was no edge"
+    hpet.write(0x100, 0)
+    assert not hpet.bench.irq(0)
 
 
 def test_32_bits_wrap(hpet: Hpet) -> None:
