@@ -109,7 +109,7 @@ DESCRIPTIONS = {
         "1:9: kernel: {}/bzimage: firmware can't find it: the machine has no device of type fw_cfg",
     ),
     "nothing but devices": (
-        "firmware: none\nkernel: bzimage\ndevices: {host: null, isa: null, ide: null}",
+        "firmware: none\nkernel: bzimage\ndevices: {host: null, isa: null, ide: null, power: null, modules: null}",
         "2:9: kernel: {}/bzimage: it needs RAM from 0x200000 to 0x300000; free is nothing above 1 MiB",
     ),
 }
