@@ -55,7 +55,7 @@ MEMORY_BITS = 52
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes in Python lets another one in: a vCPU must not starve the main loop."""
 
-PAUSED = RunState.PAUSED.value
+PAUSED, _HELD = RunState.PAUSED.value, RunState.SAVE_VM.value
 
 log = logging.getLogger(__name__)
 guest_log = logging.getLogger("southbridge.guest_errors")
@@ -382,8 +382,7 @@ class Machine:
         """
         if not self._time_passes and self.state is not RunState.PAUSED:
             raise SouthbridgeError(f"{self.name} doesn't run")
-        running = self._time_passes
-        self._pause_now()
+        self._pause_now(_HELD)
         self.state = RunState.SAVE_VM
         self._requests.held = True
         try:
@@ -392,7 +391,7 @@ class Machine:
             self._requests.held = False
             if self.state is RunState.SAVE_VM:  # else it has ended
                 self.state = RunState.PAUSED
-                if running:
+                if self.paused_for is _HELD:
                     self._resume_now()
                 self._requests.serve()
 
@@ -401,11 +400,12 @@ class Machine:
 
         Raises SouthbridgeError if the machine ends by it.
         """
-        self._requests.held = False
+        self._requests.held, self.state = False, RunState.PAUSED
         self._requests.serve()
-        self._requests.held = True
         if self._outcome is not None:
             raise SouthbridgeError(f"{self.name} has ended")
+        self._pause_now(_HELD)  # should it have been told to go on
+        self._requests.held, self.state = True, RunState.SAVE_VM
 
     def _pause_now(self, why: str = PAUSED) -> None:
         if self._time_passes:
@@ -413,6 +413,8 @@ class Machine:
             self._stop_time()
             self.state, self.paused_for = RunState.PAUSED, why
             self.hooks.call.machine_paused(machine=self)
+        elif self.paused_for is _HELD:
+            self.paused_for = why
 
     def _resume_now(self) -> None:
         if self.state in (RunState.PRELAUNCH, RunState.PAUSED):

@@ -54,6 +54,27 @@ def test_pausing_and_resuming_twice_is_once() -> None:
     assert pc.events[:4] == ["reset", "resumed", "paused", "resumed"]
 
 
+@pytest.mark.parametrize("settles", [False, True])
+@pytest.mark.parametrize(("asked", "status"), [("request_pause", "paused"), ("request_suspend", "suspended")])
+def test_what_is_asked_while_the_machine_is_held_is_done(asked: str, status: str, settles: bool) -> None:
+    """A device asks for it while a snapshot is saved, or just before."""
+    pc = Pc(calls(0))
+    states: list[RunState] = []
+
+    def hold() -> None:
+        with pc.machine.held():
+            getattr(pc.machine if asked == "request_pause" else pc.machine.power, asked)()
+            if settles:
+                pc.machine.settle()
+            states.append(pc.machine.state)
+        states.append(pc.machine.state)
+        pc.machine.request_shutdown(ShutdownReason.HOST_QUIT)
+
+    pc.call.functions.append(lambda: pc.machine.post(hold))
+    pc.run()
+    assert states == [RunState.SAVE_VM, RunState(status)]
+
+
 def test_a_halted_cpu_is_still_halted_after_a_pause() -> None:
     pc = Pc(halts)
     pause = Pause(pc)
