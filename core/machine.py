@@ -147,6 +147,8 @@ class Machine:
         """Why it is paused, if it is, in QMP's words."""
         self.guest_errors: deque[str] = deque(maxlen=256)
         """The last things that the guest did wrong."""
+        self._resets = 0
+        """How often it was reset since it runs."""
         self._initial_state: dict[str, Any] | None = None
         self._requests = Requests(lambda error: self._fail(error))
         self._outcome: Outcome | None = None
@@ -281,8 +283,9 @@ class Machine:
     # --- requests, from any thread -------------------------------------------------------------------------------
 
     def request_reset(self, reason: ResetReason) -> None:
-        """Resets the machine soon."""
-        self.post(lambda: self._reset_requested(reason))
+        """Resets the machine soon. Of what a guest asks until then, once is enough: it would be gone by then."""
+        before = self._resets
+        self.post(lambda: self._reset_requested(reason, before))
 
     def request_shutdown(self, reason: ShutdownReason, status: int = 0) -> None:
         """Ends the machine soon."""
@@ -338,7 +341,9 @@ class Machine:
             self._outcome = outcome
             self._ended.set()
 
-    def _reset_requested(self, reason: ResetReason) -> None:
+    def _reset_requested(self, reason: ResetReason, before: int) -> None:
+        if reason is not ResetReason.HOST and before != self._resets:
+            return  # what asked has been reset since
         log.info("%s: reset (%s)", self.name, reason.value)
         if reason is not ResetReason.HOST and not self.on_guest_reset(reason):
             self._finish(Outcome(ShutdownReason.GUEST_RESET))
@@ -347,6 +352,7 @@ class Machine:
         self.park_vcpus()
         self.power.suspended = False
         reset(self)
+        self._resets += 1
         if running:
             self.state = RunState.RUNNING
             self.release_vcpus()
@@ -495,15 +501,15 @@ class Machine:
     def _stop_time(self) -> None:
         """The vCPUs are parked: neither the clock nor their time-stamp counters go on."""
         with self.lock:
-            self.clock.stop()
             for thread in self.vcpus:
                 thread.stop_time()
+            self.clock.stop()
 
     def _start_time(self) -> None:
         with self.lock:
+            self.clock.start()
             for thread in self.vcpus:
                 thread.start_time()
-            self.clock.start()
 
     def _set_alarm(self) -> None:
         deadline = self.clock.deadline()

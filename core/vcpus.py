@@ -6,15 +6,20 @@ import threading
 from typing import TYPE_CHECKING
 
 from .accelerator import AcceleratorFailure, ExitReason, Vcpu
+from .clock import SECOND
 from .errors import SouthbridgeError
 from .life import ResetReason
-from .x86 import X86State
+from .x86 import MSR_TSC, X86State
 
 if TYPE_CHECKING:
     from .machine import Machine
 
 PATIENCE = 10.0
 """Seconds that a vCPU has to leave the guest."""
+
+_CLOSE_NS = 20_000
+_TRIES = 8
+"""The counter and the clock are looked at one after the other; the host may have something else to do in between."""
 
 
 class VcpuThread:
@@ -34,7 +39,8 @@ class VcpuThread:
         self._stopping = False
         self._halted = False
         self._waits_for_sipi = False
-        self._stopped_tsc: tuple[Vcpu, int | None] = vcpu, None
+        self._known_counter: tuple[int, int] | None = None
+        """The clock, and the time-stamp counter at that time."""
         self._init = False
         """An INIT came, and wasn't obeyed yet."""
         self._startup: int | None = None
@@ -48,25 +54,54 @@ class VcpuThread:
         """The CPU's state."""
         state = self.vcpu.save()
         state.waiting_for_sipi |= self._waits_for_sipi
+        counter = self._counter()
+        if counter is not None:
+            state.msrs[MSR_TSC] = counter
         return state
 
     def load(self, state: X86State) -> None:
         """Goes on from `state`. Raises ValueError, naming what the accelerator can't represent."""
         self.vcpu.load(state)
-        self._stopped_tsc = self.vcpu, self.vcpu.tsc()
+        counter = self.vcpu.tsc()
+        if counter is not None:
+            self._known_counter = self._machine.clock.now(), state.msrs.get(MSR_TSC, counter)
         self._init, self._startup = False, None
         # Where the accelerator plays the local APIC, it is the one that waits.
         self._waits_for_sipi = state.waiting_for_sipi and not self._machine.offload.has("lapic")
 
     def stop_time(self) -> None:
-        """The machine's time stands still from now on: so does the time-stamp counter, once `start_time` is called."""
-        self._stopped_tsc = self.vcpu, self.vcpu.tsc()
+        """The machine's time is about to stand still: so does the time-stamp counter, which goes with it."""
+        clock = self._machine.clock
+        self._known_counter = None
+        closest = None
+        for _ in range(_TRIES):
+            before = clock.now()
+            counter = self.vcpu.tsc()
+            apart = clock.now() - before
+            if counter is not None and (closest is None or apart < closest):
+                closest = apart
+                self._known_counter = before + apart // 2, counter
+            if counter is None or apart <= _CLOSE_NS:
+                break
 
     def start_time(self) -> None:
-        """Time goes on from where it stood; for a CPU that was loaded meanwhile, from what was loaded."""
-        vcpu, tsc = self._stopped_tsc
-        if vcpu is self.vcpu and tsc is not None:
-            vcpu.set_tsc(tsc)
+        """The machine's time goes on: so does the counter, from where it stood or what was loaded meanwhile."""
+        clock = self._machine.clock
+        for _ in range(_TRIES):
+            before = clock.now()
+            counter = self._counter()
+            if counter is None or self.vcpu.tsc() is None:
+                return
+            self.vcpu.set_tsc(counter)
+            if clock.now() - before <= _CLOSE_NS:
+                return
+
+    def _counter(self) -> int | None:
+        """The time-stamp counter at the clock's time, from what was last known of it; None: nothing."""
+        if self._known_counter is None:
+            return None
+        at, counter = self._known_counter
+        return counter + (self._machine.clock.now() - at) * self._machine.tsc_hz // SECOND
 
     # --- what others tell it -------------------------------------------------------------------------------------
 

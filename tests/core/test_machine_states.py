@@ -128,6 +128,21 @@ def test_a_reset_leaves_the_time_stamp_counter_alone() -> None:
     assert [state.msrs for state in pc.vcpu.loads] == [{}, {MSR_TSC: 100}]
 
 
+@pytest.mark.parametrize(("reason", "resets"), [(ResetReason.GUEST, 1), (ResetReason.HOST, 2)])
+def test_a_guest_that_asks_for_two_resets_is_reset_once(reason: ResetReason, resets: int) -> None:
+    """It goes on for a moment, and may ask by another device too. The host gets what it asks for."""
+    pc = Pc(calls(0))
+
+    def ask() -> None:
+        pc.call.functions[0] = pc.vcpu.kick
+        pc.machine.request_reset(reason)
+        pc.machine.request_reset(reason)
+
+    pc.call.functions.append(ask)
+    pc.run()
+    assert pc.events.count("reset") == 1 + resets
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_the_time_stamp_counter_stands_still_in_a_pause(known: bool) -> None:
     pc = Pc(calls(0))
@@ -146,6 +161,26 @@ def test_the_time_stamp_counter_stands_still_in_a_pause(known: bool) -> None:
     assert pc.vcpu.counter == (100 if known else 500)
 
 
+def test_what_is_saved_in_a_pause_has_the_counter_that_stands_still() -> None:
+    """However long the pause was until then: the clock is saved as it stands, too."""
+    pc = Pc(spins)
+    saved: list[int] = []
+
+    def pause() -> None:
+        pc.vcpu.counter = 100
+        pc.machine.request_pause()
+        pc.machine.post(save)
+
+    def save() -> None:
+        pc.vcpu.counter = 500
+        saved.append(pc.machine.vcpus[0].save().msrs[MSR_TSC])
+        pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
+
+    pc.machine.post(pause)
+    pc.run()
+    assert saved == [100]
+
+
 def test_a_cpu_that_is_loaded_in_a_pause_has_its_counter_from_there() -> None:
     """However long the pause goes on: so after an exchange of the accelerator, or for a saved state."""
     pc = Pc(spins)
@@ -157,8 +192,9 @@ def test_a_cpu_that_is_loaded_in_a_pause_has_its_counter_from_there() -> None:
 
     def load() -> None:
         thread = pc.machine.vcpus[0]
-        pc.vcpu.counter = 7
-        thread.load(thread.save())
+        state = thread.save()
+        state.msrs[MSR_TSC] = 7
+        thread.load(state)
         pc.vcpu.counter = 500
         pc.machine.request_resume()
         pc.machine.post(lambda: pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN))

@@ -17,6 +17,7 @@ from tests.linux.initramfs import initramfs
 MIB = 1 << 20
 
 SCRIPT = """\
+dmesg -n 1
 for i in $(seq 100); do
     disk=/dev/$(grep -l '^8192$' /sys/block/sd*/size | cut -d/ -f4)
     [ -b $disk -a -b /dev/sr0 ] && break

@@ -24,13 +24,14 @@ COUNTS = 12
 SAVED_AT = 4
 
 SCRIPT = f"""\
+dmesg -n 1
 for i in $(seq 50); do [ -b /dev/sda ] && break; usleep 100000; done
 cp /data /tmp/data
 for i in $(seq {COUNTS}); do
     echo 3 > /proc/sys/vm/drop_caches
     echo "count: $i $(cut -d' ' -f1 /proc/uptime) $(sha256sum < /tmp/data) $(sha256sum < /dev/sda)"
 done
-echo "errors: $(dmesg -r | grep -c '^<[0-3]>')"
+echo "errors: $(dmesg -r | grep -c -e '^<[0-3]>' -e 'Long readout' -e 'as unstable')"
 """
 
 
