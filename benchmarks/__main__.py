@@ -97,7 +97,8 @@ def main() -> None:
     for name, cost in core.costs().items():
         inside.add_row(name, f"{cost:.2f} us")
     console.print(inside)
-    console.print(linux.compare())
+    for part in linux.compare():
+        console.print(part)
     missing = kvm.missing()
     if missing is not None:
         console.print(f"KVM is left out: {missing}")

@@ -1,4 +1,4 @@
-"""Debian's Linux from process start to /init, and what memory that takes: ours beside QEMU's, the same kernel."""
+"""Debian's Linux beside QEMU's, the same kernel: from process start to /init, what memory that takes, and then work."""
 
 from __future__ import annotations
 
@@ -19,39 +19,75 @@ RUNS = 3
 MEMORY_MIB = 256
 FIRMWARE = {"none": "no firmware", "rom": "SeaBIOS"}
 CMDLINES = {"acpi=off": NO_ACPI, "with ACPI": CMDLINE}
+QEMU = "QEMU"
+
+WORK = {
+    "100 000 turns of a shell's loop": "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done",
+    "200 programs started by a shell": "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done",
+    "400 000 system calls (dd, a byte at a time)": "dd if=/dev/zero of=/dev/null bs=1 count=200000",
+    "sha256sum of 32 MiB": "dd if=/dev/zero bs=1M count=32 | sha256sum",
+    "find /sys /proc": "find /sys /proc -maxdepth 4",
+}
+_IDLE = "while true; do sleep 1000; done\n"
 
 
-def compare() -> Table | str:
-    """The table; or why there is none."""
+def compare() -> list[Table | str]:
+    """The tables; or why there are none."""
     try:
-        initrd = initramfs("while true; do sleep 1000; done\n")
+        return [_boots(), _works()]
     except pytest.skip.Exception as reason:  # how the tests say that something can't be had
-        return f"Linux is left out: {reason}"
+        return [f"Linux is left out: {reason}"]
+
+
+def _boots() -> Table:
     table = Table("process start to /init", "Southbridge", "QEMU TCG", "ratio", title="Debian's Linux, 256 MiB")
+    initrd = initramfs(_IDLE)
     memory: dict[str, Memory] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, cmdline in CMDLINES.items():
-            machines = {ours_by: _description(Path(folder), ours_by, cmdline, initrd) for ours_by in FIRMWARE}
-            commands = {by: [str(ours.program()), "run", str(path)] for by, path in machines.items()}
-            commands["QEMU"] = qemu_command(machines["none"].parent / "initrd.cpio", cmdline=cmdline)
+            commands = _commands(Path(folder), initrd, cmdline)
             runs: dict[str, list[Watched]] = {by: [] for by in commands}
             for _ in range(RUNS):  # in turn, so that what else the host does hits all
                 for by, command in commands.items():
                     runs[by].append(watch(command, [UP], guest=MEMORY_MIB << 20))
-            seconds = {by: statistics.median(run.seconds[UP] for run in those) for by, those in runs.items()}
+            wall = {by: statistics.median(run.seconds[UP] for run in those) for by, those in runs.items()}
+            cpu = {by: statistics.median(run.cpu for run in those) for by, those in runs.items()}
             for by, called in FIRMWARE.items():
-                ratio = f"{seconds[by] / seconds['QEMU']:.2f}"
-                table.add_row(f"{called}, {name}", f"{seconds[by]:.2f} s", f"{seconds['QEMU']:.2f} s", ratio)
-            memory |= {by: max((run.memory for run in those), key=lambda it: it.beyond) for by, those in runs.items()}
-    for what in ("beyond", "peak"):
-        mine, theirs = (getattr(memory[by], what) / 1e6 for by in ("none", "QEMU"))
-        names = {"beyond": "memory at /init, guest's RAM not counted", "peak": "memory at most, guest's RAM included"}
-        table.add_row(names[what], f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{mine / theirs:.2f}")
+                _row(table, f"{called}, {name}", wall[by], wall[QEMU], "s")
+                _row(table, "its CPU time", cpu[by], cpu[QEMU], "s")
+            memory = {by: max((run.memory for run in those), key=lambda it: it.beyond) for by, those in runs.items()}
+    mine, theirs = memory["none"], memory[QEMU]
+    _row(table, "memory at /init, guest's RAM not counted", mine.beyond / 1e6, theirs.beyond / 1e6, "MB")
+    _row(table, "memory at most, guest's RAM included", mine.peak / 1e6, theirs.peak / 1e6, "MB")
     return table
 
 
-def _description(folder: Path, firmware: str, cmdline: str, initrd: bytes) -> Path:
-    place = folder / f"{firmware}-{'acpi' if cmdline == CMDLINE else 'plain'}"
-    place.mkdir()
+def _works() -> Table:
+    """The host's clock says how long it takes: a guest's own may have missed ticks."""
+    steps = [f"echo work{number}.; ({command}) >/tmp/out 2>&1\n" for number, command in enumerate(WORK.values())]
+    markers = [f"work{number}.".encode() for number in range(len(WORK) + 1)]
+    initrd = initramfs("".join(steps) + f"echo work{len(WORK)}.\n" + _IDLE)
+    table = Table("in user space", "Southbridge", "QEMU TCG", "ratio", title="Debian's Linux at work")
+    with tempfile.TemporaryDirectory() as folder:
+        commands = _commands(Path(folder), initrd, NO_ACPI)
+        mine, theirs = (watch(commands[by], markers).seconds for by in ("none", QEMU))
+    for number, name in enumerate(WORK):
+        first, then = markers[number : number + 2]
+        _row(table, name, mine[then] - mine[first], theirs[then] - theirs[first], "s")
+    return table
+
+
+def _commands(folder: Path, initrd: bytes, cmdline: str) -> dict[str, list[str]]:
+    commands = {}
     settings = {"memory": f"{MEMORY_MIB}M"}
-    return describe(place, initrd, cmdline=cmdline, firmware=firmware, settings=settings)
+    for firmware in FIRMWARE:
+        place = folder / f"{firmware}-{len(cmdline)}"
+        place.mkdir()
+        path = describe(place, initrd, cmdline=cmdline, firmware=firmware, settings=settings)
+        commands[firmware] = [str(ours.program()), "run", str(path)]
+    commands[QEMU] = qemu_command(place / "initrd.cpio", cmdline=cmdline, memory=f"{MEMORY_MIB}M")
+    return commands
+
+
+def _row(table: Table, name: str, own: float, other: float, unit: str) -> None:
+    table.add_row(name, f"{own:.3g} {unit}", f"{other:.3g} {unit}", f"{own / other:.2f}")

@@ -30,10 +30,11 @@ class Memory:
 
 @dataclass
 class Watched:
-    """When each marker appeared, in seconds after `start`, and what the process's memory was at the end."""
+    """When each marker appeared, in seconds after `start`; the process's memory and CPU time (seconds) at the end."""
 
     seconds: dict[bytes, float]
     memory: Memory
+    cpu: float
 
 
 def watch(
@@ -52,7 +53,7 @@ def watch(
     assert process.stdout is not None
     try:
         seconds = watch_descriptor(process.stdout.fileno(), markers, start, command[0])
-        return Watched(seconds, memory(process.pid, guest))
+        return Watched(seconds, memory(process.pid, guest), cpu_time(process.pid))
     finally:
         process.kill()
         process.communicate()
@@ -90,6 +91,12 @@ def memory(pid: int, guest: int | None = None) -> Memory:
         large = [found for found in map(_kibibytes, mappings) if found.get("Size", 0) >= guest]
         inside = min(large, key=lambda found: found["Size"])["Rss"]
     return Memory(status["VmRSS"], status["VmHWM"], inside)
+
+
+def cpu_time(pid: int) -> float:
+    """What process `pid` used of CPUs, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _kibibytes(text: str) -> dict[str, int]:
