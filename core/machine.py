@@ -32,7 +32,7 @@ from .hotplug import Hotplug
 from .input import Input
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
 from .life import Outcome, ResetReason, RunState, Service, ShutdownReason
-from .mainloop import Alarm
+from .mainloop import DueTimers
 from .memory.ram import RamBlock
 from .memory.regions import Container
 from .memory.space import AddressSpace
@@ -153,7 +153,7 @@ class Machine:
         self._requests = Requests(lambda error: self._fail(error))
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
-        self._alarm: Alarm | None = None
+        self._timers: DueTimers | None = None
         self.memory.add_listener(TopologyListener(self.hooks))
         self.hooks.register(self.power, "power")
         self.hooks.register(self.hotplug, "hotplug")
@@ -224,8 +224,7 @@ class Machine:
     async def _run(self) -> Outcome:
         loop = self._requests.begin()
         self._ended = asyncio.Event()
-        self._alarm = Alarm(loop, self._run_timers)
-        self.clock.on_deadline = self._set_alarm
+        self._timers = DueTimers(loop, self.clock, self.lock, self._fail)
         sys.setswitchinterval(SWITCH_INTERVAL)
         assert self.accelerator is not None
         try:
@@ -256,14 +255,13 @@ class Machine:
             thread.stop()
         with self.lock:
             self.clock.stop()
-            self.clock.on_deadline = None
         self.state = RunState.SHUTDOWN
         reason = self._outcome.reason if self._outcome else ShutdownReason.HOST_ERROR
         self.hooks.call.machine_stopped(machine=self, reason=reason)
         for thread in self.vcpus:
             thread.vcpu.close()
-        if self._alarm:
-            self._alarm.close()
+        if self._timers:
+            self._timers.close()
         self._requests.loop = None
         if self._failure:
             raise self._failure
@@ -510,20 +508,6 @@ class Machine:
             self.clock.start()
             for thread in self.vcpus:
                 thread.start_time()
-
-    def _set_alarm(self) -> None:
-        deadline = self.clock.deadline()
-        if deadline is not None and self._alarm is not None and self.clock.running:
-            self._alarm.set(deadline - self.clock.now())
-
-    def _run_timers(self) -> None:
-        with self.lock:
-            if self.clock.running:
-                try:
-                    self.clock.run_due()
-                except Exception as error:  # a device's, under --strict
-                    self._fail(error)
-                self._set_alarm()
 
     def tsc(self, cpu: int) -> int:
         """The time-stamp counter of CPU number `cpu`, as the guest would read it now."""

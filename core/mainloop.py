@@ -1,4 +1,5 @@
-"""The main loop's alarm clock: wakes the asyncio loop at a nanosecond deadline, which any thread may set.
+"""The main loop's alarm clock: wakes the asyncio loop at a nanosecond deadline, which any thread may set; and what it
+is for, running the machine's timers.
 
 asyncio's own timers are rounded to a millisecond and may be set by its thread only; Linux's timerfd has neither limit.
 """
@@ -10,6 +11,9 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from .clock import Clock
 
 TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -51,3 +55,40 @@ class Alarm:
         except BlockingIOError:
             return
         self._wake()
+
+
+class DueTimers:
+    """Runs the timers of `clock` on `loop`'s thread, with `lock` held. `failed` is told what one raised."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        lock: AbstractContextManager[bool],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._clock = clock
+        self._lock = lock
+        self._failed = failed
+        self._alarm = Alarm(loop, self._run)
+        clock.on_deadline = self._set_alarm
+
+    def close(self) -> None:
+        """No timer runs any more."""
+        with self._lock:
+            self._clock.on_deadline = None
+        self._alarm.close()
+
+    def _set_alarm(self) -> None:
+        deadline = self._clock.deadline()
+        if deadline is not None and self._clock.running:
+            self._alarm.set(deadline - self._clock.now())
+
+    def _run(self) -> None:
+        with self._lock:
+            if self._clock.running:
+                try:
+                    self._clock.run_due()
+                except Exception as error:  # a device's, under --strict
+                    self._failed(error)
+                self._set_alarm()
