@@ -30,7 +30,7 @@ class Clock:
     """Virtual time and the queue of timers. Callers hold the machine's lock, but for `now`.
 
     `source` gives the host's time in nanoseconds. `on_deadline` is called when the earliest timer may have changed to
-    an earlier time: whoever calls `run_due` must wake up for it.
+    an earlier time: whoever calls `run_due` must wake up for it. It isn't called while `run_due` runs, which tells.
     """
 
     def __init__(self, source: Callable[[], int] = time.monotonic_ns) -> None:
@@ -41,6 +41,7 @@ class Clock:
         """A heap; an entry holds while its ticket is its timer's."""
         self._full = QUEUE_SLACK
         self._tickets = itertools.count(1)
+        self._running_timers = False
         self.on_deadline: Callable[[], None] | None = None
         self.on_fault: Callable[[Timer, Exception], None] = _raise
 
@@ -90,16 +91,20 @@ class Clock:
 
         Gives up after a turn's worth: a guest may program a timer faster than the host can run it.
         """
-        for _ in range(TIMERS_A_TURN):
-            due = self.deadline()
-            if due is None or due > self.now():
-                return due
-            timer = heapq.heappop(self._queue)[2]
-            try:
-                timer.fire()
-            except Exception as error:  # a device's code may raise anything
-                self.on_fault(timer, error)
-        return self.deadline()
+        self._running_timers = True
+        try:
+            for _ in range(TIMERS_A_TURN):
+                due = self.deadline()
+                if due is None or due > self.now():
+                    return due
+                timer = heapq.heappop(self._queue)[2]
+                try:
+                    timer.fire()
+                except Exception as error:  # a device's code may raise anything
+                    self.on_fault(timer, error)
+            return self.deadline()
+        finally:
+            self._running_timers = False
 
     def advance(self, *, ns: int = 0, us: float = 0, ms: float = 0) -> None:
         """For tests, while the clock is stopped: time moves on, and each timer runs exactly when it is due.
@@ -125,7 +130,7 @@ class Clock:
         heapq.heappush(self._queue, (deadline, timer.ticket, timer))
         if len(self._queue) > self._full:
             self._sweep()
-        if earliest and self.on_deadline:
+        if earliest and self.on_deadline and not self._running_timers:
             self.on_deadline()
 
     def _sweep(self) -> None:

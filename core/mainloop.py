@@ -32,8 +32,10 @@ class Alarm:
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         self._loop = loop
         self._wake = wake
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor: int = self._libc.timerfd_create(time.CLOCK_MONOTONIC, TFD_NONBLOCK_CLOEXEC)
+        self._set_time = ctypes.PyDLL(None).timerfd_settime  # keeps the interpreter's lock: it waits for nothing
+        self._descriptor: int = ctypes.CDLL(None, use_errno=True).timerfd_create(
+            time.CLOCK_MONOTONIC, TFD_NONBLOCK_CLOEXEC
+        )
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         loop.add_reader(self._descriptor, self._expired)
@@ -42,7 +44,7 @@ class Alarm:
         """Wakes in `delay_ns` nanoseconds (at once if that is past), in place of an earlier setting."""
         delay_ns = max(delay_ns, 1)
         value = _Itimerspec(_Timespec(0, 0), _Timespec(delay_ns // 1_000_000_000, delay_ns % 1_000_000_000))
-        self._libc.timerfd_settime(self._descriptor, 0, ctypes.byref(value), None)
+        self._set_time(self._descriptor, 0, ctypes.byref(value), None)
 
     def close(self) -> None:
         """No more calls."""

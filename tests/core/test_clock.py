@@ -233,3 +233,18 @@ def test_only_a_stopped_clock_is_advanced() -> None:
     clock.start()
     with pytest.raises(AssertionError):
         clock.advance(ns=1)
+
+
+def test_timers_that_set_timers_are_told_of_by_what_run_due_gives() -> None:
+    """The earliest one isn't announced as well."""
+    clock = Clock(lambda: 0)
+    announced = []
+    second = Timer(clock, lambda: None)
+    first = Timer(clock, lambda: second.at(700))
+    clock.start()
+    first.at(0)
+    clock.on_deadline = lambda: announced.append(clock.deadline())
+    assert clock.run_due() == 700
+    assert announced == []
+    Timer(clock, lambda: None).at(500)
+    assert announced == [500]
