@@ -7,7 +7,7 @@ import re
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +30,11 @@ class Memory:
 
 @dataclass
 class Watched:
-    """When each marker appeared, in seconds after `start`; the process's memory and CPU time (seconds) at the end."""
+    """When each marker appeared, in seconds after `start`; the process's CPU time until then, and memory at the end."""
 
     seconds: dict[bytes, float]
     memory: Memory
-    cpu: float
+    cpu: dict[bytes, float]
 
 
 def watch(
@@ -52,31 +52,41 @@ def watch(
     )
     assert process.stdout is not None
     try:
-        seconds = watch_descriptor(process.stdout.fileno(), markers, start, command[0])
-        return Watched(seconds, memory(process.pid, guest), cpu_time(process.pid))
+        cpu: dict[bytes, float] = {}
+        seconds = watch_descriptor(
+            process.stdout.fileno(), markers, start, command[0], seen=lambda it: cpu.update({it: cpu_time(process.pid)})
+        )
+        return Watched(seconds, memory(process.pid, guest), cpu)
     finally:
         process.kill()
         process.communicate()
 
 
-def watch_descriptor(descriptor: int, markers: Sequence[bytes], start: float, whom: str) -> dict[bytes, float]:
-    """When each of `markers` was read from `descriptor`, in seconds after `start`."""
-    seen = b""
+def watch_descriptor(
+    descriptor: int,
+    markers: Sequence[bytes],
+    start: float,
+    whom: str,
+    *,
+    seen: Callable[[bytes], None] = lambda marker: None,
+) -> dict[bytes, float]:
+    """When each of `markers` was read from `descriptor`, in seconds after `start`; `seen` is told of each."""
+    text = b""
     seconds: dict[bytes, float] = {}
     waiting = list(markers)
     while waiting:
         left = start + PATIENCE - time.perf_counter()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            raise SystemExit(f"{whom}: no {waiting[0]!r} within {PATIENCE:.0f} s; it said {seen[-200:]!r}")
+            raise SystemExit(f"{whom}: no {waiting[0]!r} within {PATIENCE:.0f} s; it said {text[-200:]!r}")
         chunk = os.read(descriptor, 65536)
         now = time.perf_counter() - start
         if not chunk:
-            raise SystemExit(f"{whom} ended before {waiting[0]!r}; it said {seen[-200:]!r}")
-        seen += chunk
-        while waiting and waiting[0] in seen:
+            raise SystemExit(f"{whom} ended before {waiting[0]!r}; it said {text[-200:]!r}")
+        text += chunk
+        while waiting and waiting[0] in text:
             seconds[waiting[0]] = now
-            seen = seen[seen.index(waiting[0]) + len(waiting[0]) :]
-            waiting.pop(0)
+            text = text[text.index(waiting[0]) + len(waiting[0]) :]
+            seen(waiting.pop(0))
     return seconds
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .processes import PATIENCE, Watched, cpu_time, memory, watch_descriptor
+from .processes import PATIENCE, Watched, memory, watch_descriptor
 
 MACHINE = ("qemu-system-x86_64", "-machine", "pc", "-cpu", "qemu64", "-m", "128")
 PLAIN = ("-nodefaults", "-display", "none", "-chardev", "stdio,id=debug")
@@ -41,7 +41,7 @@ def run(markers: Sequence[bytes], *arguments: str, accelerator: str = "tcg") -> 
                 start = time.perf_counter()
                 _execute(client, "cont")
                 seconds = watch_descriptor(process.stdout.fileno(), markers, start, "QEMU")
-            return Watched(seconds, memory(process.pid), cpu_time(process.pid))
+            return Watched(seconds, memory(process.pid), {})
         finally:
             process.kill()
             process.communicate()
