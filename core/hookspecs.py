@@ -208,7 +208,7 @@ class Lifecycle:
 
     @hookspec
     def device_removed(self, machine: Machine, device: Device) -> None:
-        """`device` left the running machine (QMP's DEVICE_DELETED). On any thread, with the lock."""
+        """`device` left the running machine (QMP's DEVICE_DELETED). On any thread, perhaps with the lock."""
 
     @hookspec
     def machine_stopped(self, machine: Machine, reason: ShutdownReason) -> None:
