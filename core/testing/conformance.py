@@ -230,10 +230,14 @@ def a_hostile_state_does_no_harm(stage: Stage) -> None:
 
 def reset_is_final(stage: Stage) -> None:
     """A second reset changes nothing more, and after one no interrupt line is held."""
+    reached = any(probe.region.owner is stage.device for probe in stage.probes())
     for _ in range(2 * PHASES):
         stage.switch_on()
         stage.storm(STORM // 8)
-        stage.device.reset()
+        if reached:
+            stage.device.reset()
+        else:  # lines that the device that makes its bus holds are that one's
+            stage.reset()
         once, there = stage.device.save(), layout(stage.bench)
         _same("a reset lets go of interrupt lines", stage.before["asserted"], there["asserted"])
         stage.device.reset()

@@ -86,6 +86,7 @@ class Uhci(PciDevice):
     USBCMD = bar4.register(
         0x00,
         2,
+        widths=(1, 2),
         fields={
             "RS": bit(0, doc="Run/stop."),
             "HCRESET": bit(1, doc="Host controller reset."),
@@ -101,6 +102,7 @@ class Uhci(PciDevice):
     USBSTS = bar4.register(
         0x02,
         2,
+        widths=(1, 2),
         reset=0x0020,
         fields={
             "USBINT": bit(0, W1C, doc="A descriptor with IOC is done with, or a short packet came."),
@@ -115,6 +117,7 @@ class Uhci(PciDevice):
     USBINTR = bar4.register(
         0x04,
         2,
+        widths=(1, 2),
         fields={
             "TIMEOUT": bit(0, doc="For USB errors."),
             "RESUME": bit(1),
@@ -123,11 +126,13 @@ class Uhci(PciDevice):
         },
         doc="USB interrupt enable.",
     )
-    FRNUM = bar4.register(0x06, 2, fields={"NUMBER": bits(0, 10)}, doc="Frame number; written while halted.")
-    FRBASEADD = bar4.register(0x08, 4, fields={"BASE": bits(12, 31)}, doc="Frame list base address.")
+    FRNUM = bar4.register(
+        0x06, 2, widths=(1, 2), fields={"NUMBER": bits(0, 10)}, doc="Frame number; written while halted."
+    )
+    FRBASEADD = bar4.register(0x08, 4, widths=(1, 2, 4), fields={"BASE": bits(12, 31)}, doc="Frame list base address.")
     SOFMOD = bar4.register(0x0C, 1, reset=0x40, fields={"TIMING": bits(0, 6)}, doc="Start of frame modify; stored.")
-    PORTSC1 = bar4.register(0x10, 2, reset=0x0080, fields=PORT_FIELDS, doc="Port 1 status and control.")
-    PORTSC2 = bar4.register(0x12, 2, reset=0x0080, fields=PORT_FIELDS, doc="Port 2 status and control.")
+    PORTSC1 = bar4.register(0x10, 2, reset=0x0080, widths=(1, 2), fields=PORT_FIELDS, doc="Port 1 status and control.")
+    PORTSC2 = bar4.register(0x12, 2, reset=0x0080, widths=(1, 2), fields=PORT_FIELDS, doc="Port 2 status and control.")
 
     frame_base: int = State(0, ge=0, le=FRNUM_MASK, doc="The frame that began at `frame_start`, while it runs.")
     frame_start: int = State(0, ge=0, le=1 << 62, doc="In the clock's nanoseconds.")

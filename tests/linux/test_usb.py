@@ -248,3 +248,58 @@ def test_a_disk_is_read_on_across_an_exchange_of_accelerators_and_a_snapshot(tmp
     text = plain(before.output + after.stdout).decode("ascii", "replace")
     assert [answer(text, f"read {count}") for count in range(1, COUNTS + 1)] == [digest(DISK)] * COUNTS
     assert answer(text, "errors") == "0"
+
+
+SLEEPING = f"""{FUNCTIONS}
+until_is '[ -b /dev/sda ]'
+echo "before: $(sha256sum < /dev/sda)"
+echo +3 > /sys/class/rtc/rtc0/wakealarm
+echo mem > /sys/power/state && echo "woke: true"
+echo 3 > /proc/sys/vm/drop_caches
+echo "after: $(sha256sum < /dev/sda)"
+{ERRORS}"""
+
+RESTING = f"""{FUNCTIONS}
+until_is '[ -n "$(event_of "Southbridge USB Keyboard")" ]'
+dd if=/dev/input/$(event_of "Southbridge USB Keyboard") bs=24 count=6 of=/tmp/events 2>/dev/null &
+until_is "ls -l /proc/$!/fd | grep -q input"
+for device in 1-1 usb1; do
+    power=/sys/bus/usb/devices/$device/power
+    echo 300 > $power/autosuspend_delay_ms
+    echo enabled > $power/wakeup
+    echo auto > $power/control
+    until_is "grep -q suspended $power/runtime_status"
+    echo "rests: $device"
+done
+echo "press: now"
+wait $!
+echo "key: $(hexdump -v -e '24/1 "%02x" " "' /tmp/events)"
+{ERRORS}"""
+
+
+def test_a_machine_that_slept_has_its_disk_again(tmp_path: Path) -> None:
+    (tmp_path / "stick.img").write_bytes(DISK)
+    description = describe(
+        tmp_path,
+        initramfs(SLEEPING, MODULES),
+        cmdline=CMDLINE,
+        devices=[CONTROLLER, "stick: {type: usb-storage, drive: stick}"],
+        blockdevs=["stick: {type: raw, path: stick.img}"],
+    )
+    text = said(run_linux(description))
+    assert answer(text, "before") == answer(text, "after") == digest(DISK)
+    assert answer(text, "woke") == "true"
+    assert answer(text, "errors") == "0"
+
+
+def test_a_key_wakes_a_bus_that_rests(tmp_path: Path) -> None:
+    """Linux suspends the keyboard's port, then the whole bus; the key resumes both, and isn't lost."""
+    description = describe(
+        tmp_path,
+        initramfs(RESTING, MODULES),
+        cmdline=CMDLINE,
+        devices=[CONTROLLER, "kbd: {type: usb-kbd, port: 1}"],
+    )
+    text = said(run_linux(description, then=[(b"press: now", tell(send(key("a", True)), send(key("a", False))))]))
+    assert events(text, "key") == [(KEY, A, 1), (SYN, 0, 0), (KEY, A, 0), (SYN, 0, 0)]
+    assert answer(text, "errors") == "0"

@@ -267,6 +267,20 @@ def test_a_pointer_outside_of_memory_is_a_system_error(driver: Driver, bench: Be
     assert driver.interrupt
 
 
+@pytest.mark.parametrize("pid", [Pid.OUT, Pid.IN])
+def test_dma_to_registers_is_refused(driver: Driver, bench: Bench, pid: Pid) -> None:
+    """As in CVE-2021-3611 and its like: a buffer that is another device's registers. They aren't touched."""
+    card = bench.plug("edu", "card")
+    registers = bench.place(card, "bar0", 0x8000_0000)
+    toy = driver.configure()
+    toy.echo = [b"\xff" * 4]
+    before = card.save()
+    driver.frame_list([driver.td(1, pid, 4, endpoint=1, buffer=registers + 8)])
+    driver.run(3)
+    assert driver.read(USBSTS) == HALTED | HSE
+    assert card.save() == before
+
+
 @pytest.mark.parametrize(("pid", "length"), [(0, 8), (0xC3, 8), (Pid.OUT ^ 0xF0, 8), (Pid.IN, 0x501), (Pid.IN, 0x7FF)])
 def test_a_descriptor_that_makes_no_sense_is_a_process_error(
     driver: Driver, bench: Bench, pid: int, length: int
