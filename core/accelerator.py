@@ -127,6 +127,12 @@ class Accelerator(Configurable, ABC):
     offloads: frozenset[str] = frozenset()
     """The platform devices that it emulates itself, by `Device.platform`; fixed once it is constructed."""
 
+    resets: bool = True
+    """False: a reset ends the machine (GUEST_RESET), for somebody else to make it anew."""
+
+    automatic: ClassVar[bool] = True
+    """Whether `auto` may pick it. Not what serves a guest that somebody else made."""
+
     preference: ClassVar[int] = 0
     """`auto` picks the usable accelerator with the highest."""
 

@@ -89,7 +89,7 @@ def choose_accelerator(description: Description) -> tuple[Accelerator, list[Call
     choices = description.accelerators
     refused: list[str] = []
     for index, choice in enumerate(choices):
-        candidates = _every_accelerator() if choice.type_name == AUTO else [choice]
+        candidates = _automatic() if choice.type_name == AUTO else [choice]
         usable: list[tuple[Accelerator, Availability]] = []
         for candidate in candidates:
             try:
@@ -151,6 +151,11 @@ def _every_accelerator() -> list[Choice]:
         except PluginError as error:
             found.append(Choice(name, None, {}, None, str(error)))
     return found
+
+
+def _automatic() -> list[Choice]:
+    """Those that `auto` may pick; and what can't be loaded, for its reason."""
+    return [choice for choice in _every_accelerator() if choice.cls is None or getattr(choice.cls, "automatic", True)]
 
 
 def availability(cls: type[Accelerator]) -> Availability:

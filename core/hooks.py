@@ -26,6 +26,7 @@ class MachineHooks:
     memory_map: Callable[[int, int, bool], Mapping]
     memory_unmap: Callable[[Mapping, int], Any]
     irq_set: Callable[[int, bool], Any]
+    pci_irq_set: Callable[[int, int, int, bool], Any]
     msi_send: Callable[[int, int], Any]
 
     def __init__(self) -> None:

@@ -130,6 +130,14 @@ class Interrupts:
         """ISA interrupt line `line` (0 to 15) changed, while the accelerator has the interrupt controller. Linked."""
 
     @hookspec(firstresult=True)
+    def pci_irq_set(self, bus: int, slot: int, pin: int, level: bool) -> bool | None:
+        """INTA# to INTD# (`pin` 0 to 3) of a PCI slot changed, while the accelerator has "pci-interrupts". Linked."""
+
+    @hookspec
+    def pci_links_changed(self, links: list[int]) -> None:
+        """`Machine.pci_links` changed: which ISA lines PIRQA# to PIRQD# are routed to."""
+
+    @hookspec(firstresult=True)
     def msi_send(self, address: int, data: int) -> bool | None:
         """A device signals a message: a 32-bit store of `data` to `address`. True if somebody took it. Linked."""
 
@@ -255,5 +263,6 @@ LINKED = (
     "memory_map",
     "memory_unmap",
     "irq_set",
+    "pci_irq_set",
     "msi_send",
 )

@@ -110,6 +110,8 @@ class Machine:
         """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
         self.level_routes: dict[int, tuple[int, int]] = {}
         """The level-triggered inputs of the I/O APIC: the message (address, data) that each sends."""
+        self.pci_links = [0] * 4
+        """The ISA lines that PIRQA# to PIRQD# of PCI bus 0 are routed to; 0: to none. Kept by the chipset."""
         self.tsc_hz = SECOND
         """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
         self.msrs = Msrs(self.cpu.msrs, cpus)
@@ -343,7 +345,8 @@ class Machine:
         if reason is not ResetReason.HOST and before != self._resets:
             return  # what asked has been reset since
         log.info("%s: reset (%s)", self.name, reason.value)
-        if reason is not ResetReason.HOST and not self.on_guest_reset(reason):
+        rebuilt = self.accelerator is not None and not self.accelerator.resets
+        if rebuilt or (reason is not ResetReason.HOST and not self.on_guest_reset(reason)):
             self._finish(Outcome(ShutdownReason.GUEST_RESET))
             return
         running = self._time_passes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .errors import SouthbridgeError
 from .hooks import has_hooks
 from .interrupts import Sink, Wire
+from .pci.bus import PciBus
 
 if TYPE_CHECKING:
     from .device import Device
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 LISTENS = frozenset({"i8259", "ioapic"})
 """An accelerator that plays one of these is told of the ISA lines."""
+
+
+PCI_INTERRUPTS = "pci-interrupts"
+"""What an accelerator may play beside platform devices: the way from a PCI slot's INTx to interrupt controllers."""
 
 
 class Offload:
@@ -56,9 +61,17 @@ class Offload:
                 self._sinks.append((wire, sink))
                 wire.connect(sink)
             machine.event_lines.offload()
+        if PCI_INTERRUPTS in accelerator.offloads:
+            for bus in machine.buses.values():
+                if isinstance(bus, PciBus):
+                    bus.lend_interrupts(partial(self._slot_changed, bus.number))
+            machine.hooks.call.pci_links_changed(links=machine.pci_links)
 
     def end(self) -> None:
         """Every device comes back, with its state. The vCPUs stand still. With the lock held."""
+        for bus in self._machine.buses.values():
+            if isinstance(bus, PciBus):
+                bus.lend_interrupts(None)
         if self._sinks:
             self._machine.event_lines.reclaim()
         for wire, sink in self._sinks:
@@ -89,6 +102,9 @@ class Offload:
         if state is None:
             raise SouthbridgeError(f"{type(machine.accelerator).__name__} doesn't give {device.id} back")
         device.load(state)
+
+    def _slot_changed(self, bus: int, slot: int, pin: int, level: bool) -> None:
+        self._machine.hooks.pci_irq_set(bus, slot, pin, level)
 
     def _line_changed(self, number: int, level: bool) -> None:
         self._machine.hooks.irq_set(number, level)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import RealizeError
-from ..interrupts import Wire
+from ..interrupts import Pin, Wire
 from ..life import RunState
 from ..memory.regions import Container
 
@@ -17,12 +18,16 @@ SLOTS = 32
 FUNCTIONS = 8
 MULTIFUNCTION = 0x80
 
+SlotListener = Callable[[int, int, bool], None]
+"""Called with a slot, a pin (INTA# to INTD#: 0 to 3) and its new level."""
+
 
 class PciBus:
     """One bus of up to 32 slots with eight functions each.
 
     `memory` and `ports` are where its BARs decode. `wires` are PIRQA# to PIRQD#. So that neighbours don't share, each
-    slot's INTA# to INTD# are rotated by one from the slot before; INTA# of slot `first_slot` is PIRQA#.
+    slot's INTA# to INTD# are rotated by one from the slot before; INTA# of slot `first_slot` is PIRQA#. An accelerator
+    that plays interrupt controllers, and knows how slots are wired, may listen to the slots instead.
     """
 
     def __init__(self, name: str, number: int, memory: Container, ports: Container, first_slot: int = 1) -> None:
@@ -36,6 +41,8 @@ class PciBus:
         self.ask_to_leave: Callable[[PciDevice], None] | None = None
         """Asks the guest to let go of a device and to eject it; None: nothing here can."""
         self._first_slot = first_slot
+        self._slot_wires: dict[tuple[int, int], tuple[Wire, Pin]] = {}
+        self._listener: SlotListener | None = None
         self._functions: dict[tuple[int, int], PciDevice] = {}
 
     def __repr__(self) -> str:
@@ -57,7 +64,7 @@ class PciBus:
         device.slot, device.function = slot, function
         self._functions[slot, function] = device
         if device.PCI_INTERRUPT_PIN.value:
-            device.interrupt.pin = self.wires[self.pirq(slot, device.PCI_INTERRUPT_PIN.value - 1)].pin()
+            device.interrupt.pin = self._slot_wire(slot, device.PCI_INTERRUPT_PIN.value - 1).pin()
         self._mark_multifunction(slot)
         self._tell(device, True)
 
@@ -71,6 +78,34 @@ class PciBus:
     def pirq(self, slot: int, pin: int) -> int:
         """Which of PIRQA# to PIRQD# (0 to 3) pin INTA# to INTD# (0 to 3) of `slot` is wired to."""
         return (slot - self._first_slot + pin) & 3
+
+    def _slot_wire(self, slot: int, pin: int) -> Wire:
+        """What the functions of `slot` share as INTA# to INTD# (0 to 3)."""
+        if (slot, pin) not in self._slot_wires:
+            wire = Wire(f"{self.name} {slot:02x} INT{'ABCD'[pin]}#")
+            self._slot_wires[slot, pin] = wire, self.wires[self.pirq(slot, pin)].pin()
+            wire.connect(partial(self._slot_wire_changed, slot, pin))
+        return self._slot_wires[slot, pin][0]
+
+    def _slot_wire_changed(self, slot: int, pin: int, level: bool) -> None:
+        if self._listener is not None:
+            self._listener(slot, pin, level)
+        else:
+            self._slot_wires[slot, pin][1].set(level)
+
+    def lend_interrupts(self, listener: SlotListener | None) -> None:
+        """From now on each slot's interrupts go to `listener`, and PIRQA# to PIRQD# are quiet; None: as they are wired.
+
+        The listener is told of what is asserted, now and when it ends.
+        """
+        asserted = [(place, pin) for place, (wire, pin) in self._slot_wires.items() if wire.level]
+        for (slot, number), pin in asserted:
+            if self._listener is not None:
+                self._listener(slot, number, False)
+            pin.set(listener is None)
+            if listener is not None:
+                listener(slot, number, True)
+        self._listener = listener
 
     def config_read(self, slot: int, function: int, offset: int, size: int) -> int:
         """A configuration read; ones where nobody is (a master abort), or a device that is broken."""

@@ -197,6 +197,7 @@ class Piix3(PciDevice):
 
     def _route(self) -> None:
         """Has each wire drive the line that its register names."""
+        links: list[int] = []
         for index, register in enumerate((self.PIRQRCA, self.PIRQRCB, self.PIRQRCC, self.PIRQRCD)):
             line = register.IRQ
             routed = not register.DISABLED and not RESERVED_ROUTES >> line & 1
@@ -207,6 +208,10 @@ class Piix3(PciDevice):
             self._outputs[index] = after
             if before is not None:
                 before.set(False)
+            links.append(line if routed else 0)
+        if links != self.machine.pci_links:
+            self.machine.pci_links = links
+            self.machine.hooks.call.pci_links_changed(links=links)
 
     def _wire_changed(self, index: int, level: bool) -> None:
         output = self._outputs[index]

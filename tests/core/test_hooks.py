@@ -41,6 +41,10 @@ class Memory:
         return True
 
     @hookimpl
+    def pci_irq_set(self, bus: int, slot: int, pin: int, level: bool) -> bool:
+        return True
+
+    @hookimpl
     def msi_send(self, address: int, data: int) -> bool:
         return True
 

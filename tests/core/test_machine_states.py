@@ -265,3 +265,12 @@ def test_a_reset_of_a_paused_machine_leaves_it_paused(monkeypatch: pytest.Monkey
     assert states == [(RunState.PAUSED, False)]
     assert len(resumed) == 1
     assert len(pc.vcpu.loads) == 2
+
+
+@pytest.mark.parametrize("reason", [ResetReason.GUEST, ResetReason.HOST])
+def test_a_reset_ends_a_machine_whose_accelerator_cant_reset_it(reason: ResetReason) -> None:
+    pc = Pc(spins)
+    assert pc.machine.accelerator is not None
+    pc.machine.accelerator.resets = False
+    pc.machine.request_reset(reason)
+    assert pc.run().reason is ShutdownReason.GUEST_RESET
