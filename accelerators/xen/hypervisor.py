@@ -4,9 +4,10 @@ The libraries' headers are the reference: xendevicemodel.h, xenforeignmemory.h, 
 xentoolcore.h and xenctrl.h in Xen's tools/include. Numbers and bytes go in and out. Whatever fails raises OSError,
 with the call's name in its text.
 
-`libraries/` implements them for the real Xen (`open_domain(domid)` gives a Hypervisor), `simulated/` for a domain
-within this process (`open_domain(machine, cpu)`: its RAM is the machine's own, so that exchanging accelerators
-copies nothing). Frames are guest frames: a guest-physical address divided by 4 KiB.
+`libraries/` implements them for the real Xen (`open_domain(domid)` gives a Hypervisor, OFFLOADS says what it
+emulates), `simulated/` for a domain within this process (`open_domain(machine, cpu)`: its RAM is the machine's
+own, so that exchanging accelerators copies nothing). Frames are guest frames: a guest-physical address divided by
+4 KiB.
 """
 
 from __future__ import annotations
@@ -263,17 +264,33 @@ class Exchange(Protocol):
 class Hypervisor(Protocol):
     """A connection to one domain, by all of it."""
 
-    domid: int
-    offloads: frozenset[str]
-    """The platform devices that it emulates."""
-    device_model: DeviceModel
-    memory: ForeignMemory
-    events: EventChannels
-    store: XenStore | None
-    """None: no toolstack is there."""
-    control: Control | None
-    """None: memory can't be added to the domain."""
-    exchange: Exchange | None
+    @property
+    def domid(self) -> int:
+        """The domain's number."""
+
+    @property
+    def device_model(self) -> DeviceModel:
+        """libxendevicemodel."""
+
+    @property
+    def memory(self) -> ForeignMemory:
+        """libxenforeignmemory."""
+
+    @property
+    def events(self) -> EventChannels:
+        """libxenevtchn."""
+
+    @property
+    def store(self) -> XenStore | None:
+        """libxenstore; None: no toolstack is there."""
+
+    @property
+    def control(self) -> Control | None:
+        """libxenctrl; None: memory can't be added to the domain."""
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The CPUs' and the platform's state; None: they are the hypervisor's own."""
 
     def restrict(self) -> None:
         """Everything that is open is good for this domain alone from now on (xentoolcore_restrict_all).

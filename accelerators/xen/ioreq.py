@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from .hypervisor import PAGE_SIZE
 
@@ -50,6 +50,7 @@ _STATE = 30
 _STATE_BITS = 0x0F
 _INDIRECT, _READ, _BACKWARDS = 1 << 4, 1 << 5, 1 << 6
 _SIZES = (1, 2, 4, 8)
+_PORT = int(Kind.PORT)
 _PORTS = 0x1_0000
 _CONFIGURATION_SPACE = 256
 
@@ -58,8 +59,7 @@ class Nonsense(Exception):
     """A request that no hypervisor would send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request, as it was when it was taken."""
 
     kind: Kind
@@ -68,7 +68,7 @@ class Request:
     """A port, a guest-physical address, or segment, bus, slot and function above 32 bits of register."""
     size: int
     """Bytes an item."""
-    count: int
+    items: int
     data: int
     """What to write; if `indirect`, the guest-physical address where the items are, or are to be."""
     indirect: bool = False
@@ -83,17 +83,25 @@ class Request:
 
 def checked(kind: int, flags: int, address: int, size: int, count: int, data: int) -> Request:
     """The request that these fields are. Raises Nonsense."""
-    indirect, write = bool(flags & _INDIRECT), not flags & _READ
-    match kind:
-        case Kind.PORT | Kind.MEMORY | Kind.CONFIGURATION:
-            if size not in _SIZES:
-                raise Nonsense(f"an access of {size} bytes")
-            if not 0 < count <= MOST_ITEMS:
-                raise Nonsense(f"an access of {count} items")
-        case Kind.TIME_OFFSET | Kind.INVALIDATE:
-            return Request(Kind(kind), write, 0, 8, 1, data)
-        case _:
-            raise Nonsense(f"a request of type {kind}")
+    write = not flags & _READ
+    if (
+        kind == _PORT
+        and 0 < size <= 4
+        and size != 3
+        and count == 1
+        and not flags & _INDIRECT
+        and address + size <= _PORTS
+    ):
+        return Request(Kind.PORT, write, address, size, 1, data)  # nearly all
+    if kind in (Kind.TIME_OFFSET, Kind.INVALIDATE):
+        return Request(Kind(kind), write, 0, 8, 1, data)
+    if kind not in (Kind.PORT, Kind.MEMORY, Kind.CONFIGURATION):
+        raise Nonsense(f"a request of type {kind}")
+    if size not in _SIZES:
+        raise Nonsense(f"an access of {size} bytes")
+    if not 0 < count <= MOST_ITEMS:
+        raise Nonsense(f"an access of {count} items")
+    indirect = bool(flags & _INDIRECT)
     if kind == Kind.PORT and (size > 4 or address + size > _PORTS):
         raise Nonsense(f"a port access of {size} bytes at {address:#x}")
     if kind == Kind.CONFIGURATION:
@@ -109,9 +117,9 @@ def checked(kind: int, flags: int, address: int, size: int, count: int, data: in
 
 
 def _check_range(request: Request, start: int) -> None:
-    last = start + (request.count - 1) * request.step
+    last = start + (request.items - 1) * request.step
     if min(start, last) < 0 or max(start, last) + request.size > 1 << 64:
-        raise Nonsense(f"an access of {request.count} items at {start:#x}")
+        raise Nonsense(f"an access of {request.items} items at {start:#x}")
 
 
 class SynchronousPage:
@@ -164,6 +172,12 @@ class BufferedPage:
         self._page = page.cast("B")
         self._words = page.cast("B").cast("I")
         self._ahead = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something in it."""
+        words = self._words
+        return bool((words[1] - words[0] - self._ahead) & 0xFFFF_FFFF)
 
     def requests(self) -> Iterator[Request | Nonsense]:
         """What is in the ring: at most one ring's length. Each is taken out when the next one is asked for."""

@@ -211,7 +211,7 @@ def test_garbage_is_nonsense_or_within_bounds(garbage: bytes) -> None:
     assert page.state(0) & 15 == State.IN_PROCESS
     if request is not None and request.kind in (Kind.PORT, Kind.MEMORY, Kind.CONFIGURATION):
         assert request.size in (1, 2, 4, 8)
-        assert 1 <= request.count <= MOST_ITEMS
+        assert 1 <= request.items <= MOST_ITEMS
         if request.kind is Kind.PORT:
             assert request.address + request.size <= 1 << 16
     slots.answer(0, 0)
