@@ -17,7 +17,9 @@ dmesg -n 1
 echo "begin tables"
 /ld.so --library-path / /acpidump 2>&1
 echo "end tables"
-for file in DSDT APIC HPET; do echo "$file: $(hexdump -v -e '1/1 "%02x"' /sys/firmware/acpi/tables/$file)"; done
+for file in DSDT APIC HPET; do
+    echo "bytes of $file: $(hexdump -v -e '1/1 "%02x"' /sys/firmware/acpi/tables/$file)"
+done
 echo "complaints: $(dmesg | grep -c -i -E 'ACPI.*(error|warning|exception|BIOS)|firmware bug')"
 """
 
@@ -58,7 +60,7 @@ def test_acpidump_finds_them_all(tables: dict[str, Path]) -> None:
 
 def test_the_kernel_has_the_same(text: str, tables: dict[str, Path]) -> None:
     for signature in ("DSDT", "APIC", "HPET"):
-        assert tables[signature].read_bytes().hex() == answer(text, signature)
+        assert tables[signature].read_bytes().hex() == answer(text, f"bytes of {signature}")
 
 
 def test_iasl_finds_the_described_devices(tables: dict[str, Path]) -> None:
