@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find core plugins accelerators machines -name '*.py' -o -name '*.yaml')
 
-.PHONY: demo test check bench setup clean
+.PHONY: demo test check bench lab setup clean
 
 demo: $(VENV)/installed
 	@tools/need-packages seabios nasm
@@ -21,6 +21,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p southbridge
 	$(BIN)/mypy tests examples benchmarks tools
+
+# A real Xen with a Debian dom0, on QEMU's software CPU; see tests/lab/README.md.
+lab: setup
+	@tools/need-packages qemu-system-x86 mmdebstrap nasm e2fsprogs
+	$(BIN)/python -m pytest -q tests/lab
 
 bench: setup
 	@tools/need-packages qemu-system-x86 nasm seabios

@@ -48,7 +48,7 @@ def describe(
     lines = {"memory": "256M", "accelerator": "unicorn", **(settings or {})}
     devices = ["exit: {type: isa-debug-exit}", *devices]
     if firmware == "grub":
-        _grub_disk(folder, cmdline)
+        grub_disk(folder, cmdline)
         devices.append("grub: {type: ide-hd, drive: grub, bus: ide.1, unit: 1, bootindex: 0}")
         blockdevs = [*blockdevs, "grub: {type: raw, path: grub.img, read_only: true}"]
     else:
@@ -65,7 +65,7 @@ def describe(
     return path
 
 
-def _grub_disk(folder: Path, cmdline: str) -> Path:
+def grub_disk(folder: Path, cmdline: str) -> Path:
     """A disk on which GRUB starts Debian's kernel with the initrd that is in `folder`, at once."""
     menu = f"set timeout=0\nmenuentry Debian {{\n  linux /vmlinuz {cmdline}\n  initrd /initrd\n}}\n"
     (folder / "grub.img").unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+#!/bin/bash
+# linux.sh MODEL: Debian's kernel as HVM guest, by SeaBIOS and GRUB from the IDE disk linux.img; restarted and shut down.
+. ./common.sh
+model=$1
+serial=/tmp/serial.log
+patience=400
+cp linux.img /tmp/linux.img
+
+cat > /tmp/l.cfg <<END
+name = "l"
+type = "hvm"
+memory = 256
+vcpus = 1
+vnc = 0
+vga = "none"
+usb = 0
+serial = "file:$serial"
+disk = [ "format=raw,vdev=hda,access=rw,backendtype=qdisk,target=/tmp/linux.img" ]
+boot = "c"
+device_model_version = "qemu-xen"
+device_model_override = "$model"
+END
+
+step create xl create /tmp/l.cfg || { sed 's/^/# model: /' /var/log/xen/qemu-dm-l.log; exit 1; }
+heard up "guest: ready" $serial || { tail -n 40 $serial | sed 's/^/# guest: /'; sed 's/^/# model: /' /var/log/xen/qemu-dm-l.log; exit 1; }
+tr -d '\r' < $serial | grep '^guest: '
+before=$(xl domid l)
+rm -f $serial
+step reboot xl reboot l
+heard again "guest: ready" $serial
+[ "$(xl domid l)" -gt "$before" ] && echo "rebooted: a domain anew"
+step shutdown xl shutdown l
+gone shutdown l
+echo "models: $(ps ax -o args | grep -c '[x]en-domid')"
+tail -n 5 $serial | sed 's/^/# guest: /'
+sed 's/^/# model: /' /var/log/xen/qemu-dm-l*.log
+true
