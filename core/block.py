@@ -14,7 +14,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from .errors import SouthbridgeError
 from .properties import Configurable
@@ -75,6 +75,12 @@ class BlockBackend(Configurable, ABC):
     def close(self) -> None:
         """Gives everything back; may be called twice, and after an `open` that failed."""
 
+    def give_up(self) -> None:
+        """Somebody else may open the image for writing from now on; nothing is written to it until `take_back`."""
+
+    def take_back(self) -> None:
+        """The inverse of `give_up`. Raises SouthbridgeError if somebody else uses the image now."""
+
     def identity(self) -> dict[str, Any]:
         """What tells the image from another one, and from itself once it has been changed: plain data, for snapshots.
 
@@ -88,6 +94,23 @@ class BlockBackend(Configurable, ABC):
         Ascending, and with bounded lengths. None if what is written goes to the image itself.
         """
         return None
+
+
+@runtime_checkable
+class RemovableMedia(Protocol):
+    """A drive whose medium may be exchanged. All is called with the machine lock held."""
+
+    drive: BlockBackend | None
+    """The medium."""
+    tray_open: bool
+    locked: bool
+    """The guest has forbidden to open the tray by hand."""
+
+    def change_medium(self, backend: BlockBackend | None) -> None:
+        """Another medium, or none, is in the drive, and the tray is closed."""
+
+    def move_tray(self, opened: bool) -> None:
+        """Opens or closes the tray."""
 
 
 class Executor(Protocol):

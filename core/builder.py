@@ -21,6 +21,7 @@ from .device import Device
 from .discovery import describe, load, names, nearest
 from .errors import DescriptionError, PluginError, RealizeError, SouthbridgeError
 from .machine import Machine
+from .monitor import Monitor
 from .pci import PciDevice
 
 BACKENDS = ("blockdevs", "chardevs", "netdevs", "displays", "monitors")
@@ -186,6 +187,9 @@ def _open(machine: Machine, part: Part) -> None:
     values = resolve_links(machine, part.cls, validated(part.cls, dict(part.values), part.id), part.id)
     backend: Any = part.cls(**values)
     machine.backends[part.section][part.id] = backend
+    if isinstance(backend, Monitor):
+        backend.id, backend.machine = part.id, machine
+        machine.services.append(backend)
     backend.open()
 
 

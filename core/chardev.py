@@ -40,6 +40,16 @@ class CharBackend(Configurable, ABC):
 
     frontend: CharFrontend | None = None
 
+    @property
+    def where(self) -> str:
+        """What is at the other end, in the words of QMP's query-chardev: "file", "pty:/dev/pts/3"."""
+        return type(self).__name__.removesuffix("Chardev").lower()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a device serves as its front end."""
+        return True
+
     @abstractmethod
     def open(self) -> None:
         """Takes what it needs of the host. Raises SouthbridgeError if it can't have it."""

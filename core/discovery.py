@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "blockdevs": ("blockdev", "southbridge.block:BlockBackend"),
     "chardevs": ("chardev", "southbridge.chardev:CharBackend"),
     "displays": ("display", "southbridge.properties:Configurable"),
-    "monitors": ("monitor", "southbridge.properties:Configurable"),
+    "monitors": ("monitor", "southbridge.monitor:Monitor"),
     "commands": ("command", ""),
 }
 """Of each kind: what one such plugin is called, and the class that its entry points' classes are made from."""

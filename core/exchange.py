@@ -6,6 +6,7 @@ still.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from .x86 import X86State
 if TYPE_CHECKING:
     from .hooks import MachineHooks
     from .machine import Machine
+
+log = logging.getLogger(__name__)
 
 PLUGIN = "accelerator"
 """Under which the accelerator is registered with the hooks."""
@@ -74,6 +77,17 @@ def exchange(machine: Machine, new: Accelerator) -> Callable[[], None]:
         old.detach()
 
     return free
+
+
+def fall_back(machine: Machine, vcpu: Vcpu, error: AcceleratorFailure) -> None:
+    """The next of the machine's `fallbacks` takes over, for the CPU `vcpu` that met `error`."""
+    if all(thread.vcpu is not vcpu for thread in machine.vcpus):
+        return  # another CPU's failure brought the exchange about already
+    if not machine.fallbacks:
+        raise error
+    accelerator = machine.fallbacks.pop(0)()
+    log.warning("%s: %s; going on with %s", machine.name, error, name_of(accelerator))
+    machine.swap_accelerator(accelerator)
 
 
 def _leave(machine: Machine, accelerator: Accelerator, vcpus: list[Vcpu]) -> None:

@@ -89,6 +89,13 @@ class DirtyLogging:
     def dirty_log_stop(self, region: Ram) -> bool | None:
         """They no longer are."""
 
+    @hookspec
+    def dirty_log_everywhere(self, machine: Machine, enabled: bool) -> None:
+        """Somebody who isn't the core copies all of the guest's memory while it runs, from now on or no longer.
+
+        For an accelerator whose hypervisor records the guest's stores and doesn't see a device's.
+        """
+
     @hookspec(firstresult=True)
     def dirty_log_sync(self, region: Ram) -> npt.NDArray[np.bool_] | None:
         """The pages of `region` that the guest wrote since the last call, one element a page; clears the record."""
@@ -177,6 +184,14 @@ class Offload:
         """The accelerator gives `device` back: its state, as `Device.save` has it."""
 
 
+class Cpus:
+    """CPUs that come while the machine runs."""
+
+    @hookspec
+    def cpu_plugged(self, machine: Machine, cpu: int) -> None:
+        """CPU number `cpu`, which stood waiting, is there from now on: whoever can tells the guest."""
+
+
 class Lifecycle:
     """What happens to a machine. Called on the main loop's thread (the thread that builds, before it runs)."""
 
@@ -219,6 +234,13 @@ class Lifecycle:
         """`device` left the running machine (QMP's DEVICE_DELETED). On any thread, perhaps with the lock."""
 
     @hookspec
+    def machine_switched_off(self, machine: Machine, reason: ShutdownReason) -> None:
+        """The guest switched the machine off, which doesn't end by that: it will be paused.
+
+        On the main loop's thread, without the lock.
+        """
+
+    @hookspec
     def machine_stopped(self, machine: Machine, reason: ShutdownReason) -> None:
         """The machine ended. Devices and back ends still exist."""
 
@@ -253,6 +275,7 @@ GROUPS = (
     Passthrough,
     Interrupts,
     Offload,
+    Cpus,
     Lifecycle,
     Extension,
 )

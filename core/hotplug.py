@@ -19,6 +19,7 @@ from .errors import Location, SouthbridgeError
 from .hookspecs import hookimpl
 from .life import RunState
 from .pci import PciDevice
+from .qmp.cpus import cpu_driver, plug_cpu
 from .usb import UsbDevice
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ class Hotplug:
 
     def device_add(self, driver: str, id: str, **properties: Any) -> None:
         """Plugs in a device of the type `driver` with these properties; in their names a hyphen is an underscore."""
+        if driver == cpu_driver(self._machine):
+            plug_cpu(self._machine, id, properties)
+            return
         self.add(driver, id, **{name.replace("-", "_"): value for name, value in properties.items()})
 
     def device_del(self, id: str) -> None:

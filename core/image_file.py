@@ -8,6 +8,7 @@ takes an exclusive lock, so two openings can't both succeed, and a lock ends wit
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -17,6 +18,7 @@ import struct
 
 from .block import BlockError
 from .errors import SouthbridgeError
+from .fdsets import FD_SETS, is_set
 
 _USES, _FORBIDS = 100, 200
 _READING, _WRITING, _RESIZING = 0, 1, 3
@@ -34,10 +36,10 @@ class ImageFile:
         self.writable = writable
         try:
             # Looked at before it is opened, since opening a FIFO or a terminal may block or do something.
-            mode = os.stat(self.path).st_mode
+            mode = stat.S_IFREG if is_set(self.path) else os.stat(self.path).st_mode
             if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
                 raise SouthbridgeError(f"{self.path}: expected an image file or a block device")
-            self._fd = os.open(self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+            self._fd = FD_SETS.open(self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
         except OSError as error:
             advice = ""
             if writable and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -89,6 +91,21 @@ class ImageFile:
         if stat.S_ISBLK(status.st_mode):
             return {"size": self.length}
         return {"size": status.st_size, "changed": status.st_mtime_ns}
+
+    def unlock(self) -> None:
+        """Others may use the image, whatever for."""
+        with contextlib.suppress(OSError):  # the file system has no locks
+            for byte in range(_RESIZING + 1):
+                for base in (_USES, _FORBIDS):
+                    fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, base + byte))
+
+    def lock(self) -> None:
+        """Locks it again. Raises SouthbridgeError if somebody else is using it."""
+        try:
+            self._lock()
+        except SouthbridgeError:
+            self.unlock()
+            raise
 
     def close(self) -> None:
         """Closes the file and gives up the locks; may be called twice."""

@@ -71,3 +71,10 @@ class Outcome:
 
     reason: ShutdownReason
     status: int = 0
+
+
+SWITCHED_OFF = (ShutdownReason.GUEST_SHUTDOWN, ShutdownReason.GUEST_HIBERNATE)
+"""The guest switched the machine off."""
+
+PAUSED, HELD, OFF = RunState.PAUSED.value, RunState.SAVE_VM.value, "shutdown"
+"""Why a machine is paused, in QMP's words: somebody said so; while it is saved; its guest switched it off."""

@@ -24,14 +24,14 @@ from .clock import SECOND, Clock
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
 from .event_lines import EventLines
-from .exchange import exchange, join, load_state, name_of, save_state
+from .exchange import exchange, fall_back, join, load_state, name_of, save_state
 from .faults import Faults
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, TopologyListener, has_hooks
 from .hotplug import Hotplug
 from .input import Input
 from .interrupts import InterruptController, IsaInterrupts, LocalApic
-from .life import Outcome, ResetReason, RunState, Service, ShutdownReason
+from .life import HELD, OFF, PAUSED, SWITCHED_OFF, Outcome, ResetReason, RunState, Service, ShutdownReason
 from .mainloop import DueTimers
 from .memory.ram import RamBlock
 from .memory.regions import Container
@@ -55,8 +55,6 @@ MEMORY_BITS = 52
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that computes in Python lets another one in: a vCPU must not starve the main loop."""
 
-PAUSED, _HELD = RunState.PAUSED.value, RunState.SAVE_VM.value
-
 log = logging.getLogger(__name__)
 guest_log = logging.getLogger("southbridge.guest_errors")
 
@@ -76,7 +74,9 @@ class Machine:
     ) -> None:
         self.name = name
         self.cpus = cpus
-        """How many there are."""
+        """How many there are, those included that wait for being plugged in."""
+        self.plugged_cpus = dict.fromkeys(range(cpus), "")
+        """The CPUs that are there for the guest, by index, with what whoever plugged one in called it."""
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         """What the guest sees of each."""
         self.identity = Identity()
@@ -85,6 +85,10 @@ class Machine:
         """What a device's code raises ends the machine, instead of only the device."""
         self.on_guest_reset: Callable[[ResetReason], bool] = lambda reason: True
         """Asked when the guest resets the machine: False ends it instead."""
+        self.ends_with_guest = True
+        """The machine ends when the guest switches it off; else it only stands still from then on."""
+        self.starts_paused = False
+        """It waits to be told to go on when it is run."""
         self.lock = threading.RLock()
         """Guards everything that the guest can see."""
         self.hooks = MachineHooks()
@@ -182,7 +186,7 @@ class Machine:
                 device.unrealize()
                 raise
             self.devices[device.id] = device
-            if self.state is not RunState.PRELAUNCH:
+            if self.vcpus:
                 self.faults.guarded(device, device.reset)
 
     def unplug(self, device: Device) -> None:
@@ -240,7 +244,10 @@ class Machine:
                 backend.start(loop, self.lock)
             for service in self.services:
                 await service.start()
-            self._resume_now()
+            if self.starts_paused:
+                self.state = RunState.PAUSED if self._initial_state is not None else self.state
+            else:
+                self._resume_now()
             self._requests.serve()
             await self._ended.wait()
         finally:
@@ -289,8 +296,11 @@ class Machine:
 
     def request_shutdown(self, reason: ShutdownReason, status: int = 0) -> None:
         """Ends the machine soon."""
-        outcome = Outcome(reason, status)
-        self.post(lambda: self._finish(outcome))
+        if reason in SWITCHED_OFF and not self.ends_with_guest:
+            self.post(lambda: self.hooks.call.machine_switched_off(machine=self, reason=reason))
+            self.request_pause(OFF)
+        else:
+            self.post(lambda: self._finish(Outcome(reason, status)))
 
     def request_powerdown(self) -> None:
         """Presses the power button: a guest that listens shuts down. Raises SouthbridgeError if there is none."""
@@ -354,6 +364,7 @@ class Machine:
         self.power.suspended = False
         reset(self)
         self._resets += 1
+        self.paused_for = PAUSED
         if running:
             self.state = RunState.RUNNING
             self.release_vcpus()
@@ -389,7 +400,7 @@ class Machine:
         """
         if not self._time_passes and self.state is not RunState.PAUSED:
             raise SouthbridgeError(f"{self.name} doesn't run")
-        self._pause_now(_HELD)
+        self._pause_now(HELD)
         self.state = RunState.SAVE_VM
         self._requests.held = True
         try:
@@ -398,7 +409,7 @@ class Machine:
             self._requests.held = False
             if self.state is RunState.SAVE_VM:  # else it has ended
                 self.state = RunState.PAUSED
-                if self.paused_for is _HELD:
+                if self.paused_for is HELD:
                     self._resume_now()
                 self._requests.serve()
 
@@ -411,7 +422,7 @@ class Machine:
         self._requests.serve()
         if self._outcome is not None:
             raise SouthbridgeError(f"{self.name} has ended")
-        self._pause_now(_HELD)  # should it have been told to go on
+        self._pause_now(HELD)  # should it have been told to go on
         self._requests.held, self.state = True, RunState.SAVE_VM
 
     def _pause_now(self, why: str = PAUSED) -> None:
@@ -420,7 +431,7 @@ class Machine:
             self._stop_time()
             self.state, self.paused_for = RunState.PAUSED, why
             self.hooks.call.machine_paused(machine=self)
-        elif self.paused_for is _HELD:
+        elif self.paused_for is HELD:
             self.paused_for = why
 
     def _resume_now(self) -> None:
@@ -578,15 +589,6 @@ class Machine:
     def vcpu_failed(self, vcpu: Vcpu, error: Exception) -> None:
         """A vCPU can't go on: another accelerator takes over if the accelerator is at fault, or the machine ends."""
         if isinstance(error, AcceleratorFailure) and self.fallbacks:
-            self.post(lambda: self._fall_back(vcpu, error))
+            self.post(lambda: fall_back(self, vcpu, error))
         else:
             self.post(lambda: self._fail(error))
-
-    def _fall_back(self, vcpu: Vcpu, error: AcceleratorFailure) -> None:
-        if all(thread.vcpu is not vcpu for thread in self.vcpus):
-            return  # another CPU's failure brought the exchange about already
-        if not self.fallbacks:
-            raise error
-        accelerator = self.fallbacks.pop(0)()
-        log.warning("%s: %s; going on with %s", self.name, error, name_of(accelerator))
-        self._swap_now(accelerator)

@@ -48,6 +48,11 @@ class VcpuThread:
         self._thread = threading.Thread(target=self._main, name=f"vcpu{vcpu.index}", daemon=True)
         self._thread.start()
 
+    @property
+    def native_id(self) -> int | None:
+        """The host's number for the thread."""
+        return self._thread.native_id
+
     # --- the CPU's state, while it is parked ---------------------------------------------------------------------
 
     def save(self) -> X86State:

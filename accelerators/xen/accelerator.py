@@ -288,30 +288,39 @@ class XenAccelerator(Accelerator):
 
     @hookimpl
     def machine_stopped(self, machine: Machine, reason: ShutdownReason) -> None:
-        """See hookspecs. What follows on the domain's end is the toolstack's business."""
+        """See hookspecs."""
+        self._end_domain(reason)
+        self._close()
+
+    @hookimpl
+    def machine_switched_off(self, machine: Machine, reason: ShutdownReason) -> None:
+        """See hookspecs."""
+        self._end_domain(reason)
+
+    def _end_domain(self, reason: ShutdownReason) -> None:
+        """What follows on the domain's end is the toolstack's business."""
         code = _CODES.get(reason)
         if self._domain is not None and code is not None:
             try:
                 self._domain.device_model.shutdown(code)
             except OSError as error:
                 log.error("the domain can't be ended: %s", error.strerror)
-        self._close()
+
+    @hookimpl
+    def dirty_log_everywhere(self, machine: Machine, enabled: bool) -> None:
+        """See hookspecs."""
+        self.dirty.report(enabled)
 
     @hookimpl
     def register_monitor_commands(self, machine: Machine) -> dict[str, Any]:
         """See hookspecs."""
-
-        def set_global_dirty_log(enable: bool) -> None:
-            """Has every page that a device writes to reported to the toolstack, which copies the running guest."""
-            with machine.lock:
-                self.dirty.report(enable)
 
         def query_mapcache() -> dict[str, Any]:
             """How the mapping of guest memory does: accesses, what is mapped, what was refused."""
             found = vars(self.cache.statistics) | {"hit-rate": self.cache.statistics.hit_rate}
             return {name.replace("_", "-"): value for name, value in found.items()}
 
-        return {"xen-set-global-dirty-log": set_global_dirty_log, "query-mapcache": query_mapcache}
+        return {"query-mapcache": query_mapcache}
 
 
 _CODES = {

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..builder import accelerator_named
 from ..errors import SouthbridgeError
 from ..exchange import name_of
-from ..life import ResetReason, RunState, ShutdownReason
+from ..life import OFF, ResetReason, RunState, ShutdownReason
+from ..qmp.all import commands as qemu_commands
 from .commands import Commands
 from .input import InputCommands
 
@@ -33,6 +34,8 @@ class MachineCommands:
         self._emit = emit
         self._turn = asyncio.Lock()
         self.commands = Commands()
+        for name, function in qemu_commands(machine).items():
+            self.commands.add(name, function)
         for name, function in (
             ("query-status", self.query_status),
             ("query-name", self.query_name),
@@ -76,6 +79,11 @@ class MachineCommands:
     async def cont(self) -> None:
         """Goes on."""
         async with self._turn:
+            if self._machine.state is RunState.PAUSED and self._machine.paused_for == OFF:
+                raise SouthbridgeError("Resetting the Virtual Machine is required")
+            for disk in self._machine.backends["blockdevs"].values():
+                if self._machine.state is RunState.PAUSED:
+                    disk.take_back()
             self._machine.resume()
 
     def quit(self) -> None:

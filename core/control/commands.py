@@ -5,13 +5,15 @@
 
 A command is called on the main loop's thread without the machine's lock. One that takes long is a coroutine function,
 and does what takes long elsewhere. It returns plain data, None for nothing; a SouthbridgeError's text is what the
-client is told. In arguments' names an underscore stands for QMP's hyphen; `**others` takes arguments of any name.
+client is told. In arguments' names an underscore stands for QMP's hyphen; `**others` takes arguments of any name. An
+argument that is annotated as a `Caller` isn't the client's to give: it is who said the command.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +40,13 @@ class CommandError(Exception):
         self.kind = kind
 
 
+class Caller:
+    """A client, as a command sees it: `files` are descriptors that it sent along; whoever takes one owns it."""
+
+    def __init__(self) -> None:
+        self.files: deque[int] = deque()
+
+
 @dataclass(frozen=True)
 class Command:
     """One command."""
@@ -56,7 +65,7 @@ class Command:
         hints = get_type_hints(self.function, include_extras=True)
         fields: dict[str, Any] = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
-            if parameter.kind is parameter.VAR_KEYWORD:
+            if parameter.kind is parameter.VAR_KEYWORD or hints[name] is Caller:
                 continue
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[name] = (hints[name], Field(default, alias=name.replace("_", "-")))
@@ -68,7 +77,13 @@ class Command:
         kinds = [parameter.kind for parameter in inspect.signature(self.function).parameters.values()]
         return inspect.Parameter.VAR_KEYWORD in kinds
 
-    async def run(self, arguments: dict[str, Any]) -> Any:
+    @cached_property
+    def _caller(self) -> str | None:
+        """The name of the argument that is the caller."""
+        hints = get_type_hints(self.function)
+        return next((name for name, hint in hints.items() if hint is Caller), None)
+
+    async def run(self, arguments: dict[str, Any], caller: Caller) -> Any:
         """Its result. Raises CommandError."""
         try:
             model = self.arguments.model_validate(arguments)
@@ -76,6 +91,8 @@ class Command:
             raise CommandError(_complaint(error)) from None
         try:
             named = {name: getattr(model, name) for name in type(model).model_fields}
+            if self._caller is not None:
+                named[self._caller] = caller
             result = self.function(**named, **(model.model_extra or {}))
             if inspect.isawaitable(result):
                 result = await result
@@ -110,12 +127,12 @@ class Commands:
         """Every command, by name."""
         return [self._commands[name] for name in sorted(self._commands)]
 
-    async def run(self, name: str, arguments: dict[str, Any]) -> Any:
+    async def run(self, name: str, arguments: dict[str, Any], caller: Caller) -> Any:
         """The result of the command `name`. Raises CommandError."""
         command = self._commands.get(name)
         if command is None:
             raise CommandError(f"The command {name} has not been found", NOT_FOUND)
-        return await command.run(arguments)
+        return await command.run(arguments, caller)
 
 
 def _complaint(error: ValidationError) -> str:

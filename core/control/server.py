@@ -12,10 +12,12 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..errors import SouthbridgeError
+from ..fdsets import FD_SETS
 from ..hookspecs import hookimpl
 from ..units import KiB
 from .builtin import MachineCommands
 from .commands import CommandError
+from .connection import Connection
 from .session import Message, Session, Splitter, event, refusal, render
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from ..life import ShutdownReason
     from ..machine import Machine
 
-PIECE = 16 * KiB
-"""How much is read at once, in bytes."""
 OUTPUT_LIMIT = 256 * KiB
 """What may wait for a client, in bytes, when an event comes."""
 MOST_CLIENTS = 64
@@ -37,11 +37,18 @@ log = logging.getLogger(__name__)
 class ControlServer:
     """Serves clients of a listening socket while its machine runs; one of `Machine.services`."""
 
-    def __init__(self, machine: Machine, listener: socket.socket) -> None:
+    def __init__(self, machine: Machine, listener: socket.socket, name: str = "control") -> None:
+        """`name` tells it from a machine's other servers. The listener stays the caller's."""
         self._machine = machine
+        self._plugin = name
         self._listener = listener
-        self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.Task[None], tuple[Session, asyncio.StreamWriter]] = {}
+        self._serving = False
+        self._clients: dict[asyncio.Task[None], tuple[Session, Connection]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a client is there."""
+        return bool(self._clients)
 
     async def start(self) -> None:
         """Begins to serve. Called on the main loop."""
@@ -52,36 +59,39 @@ class ControlServer:
                     self._commands.add(name, function)
                 except SouthbridgeError as error:
                     log.warning("left out: %s", error)
-        self._machine.hooks.register(self, "control")
-        self._server = await asyncio.start_unix_server(self._accepted, sock=self._listener, limit=PIECE)
+        self._machine.hooks.register(self, self._plugin)
+        self._listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self._serving = True
 
     async def stop(self) -> None:
         """Ends all conversations, once the clients have what was sent to them, if they take it soon."""
-        if self._server is None:
+        if not self._serving:
             return
-        self._server.close()
-        self._machine.hooks.unregister("control")
+        self._serving = False
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._machine.hooks.unregister(self._plugin)
         clients = list(self._clients.items())
-        for task, (_, writer) in clients:
+        for task, (_, connection) in clients:
             task.cancel()
-            writer.close()
+            connection.close()
         if clients:
-            waits = [asyncio.ensure_future(_closed(writer)) for _, (_, writer) in clients]
+            waits = [asyncio.ensure_future(connection.drain()) for _, (_, connection) in clients]
             await asyncio.wait([*waits, *(task for task, _ in clients)], timeout=FAREWELL_SECONDS)
-        for _, (_, writer) in clients:
-            writer.transport.abort()
+        for _, (_, connection) in clients:
+            connection.abort()
 
     def emit(self, name: str, data: Message | None = None) -> None:
         """Sends an event to every client. Called on the main loop's thread."""
         line = render(event(name, data))
-        for session, writer in self._clients.values():
+        for session, connection in self._clients.values():
             if not session.ready:
                 continue
-            if writer.transport.get_write_buffer_size() > OUTPUT_LIMIT:
+            if connection.unsent > OUTPUT_LIMIT:
                 log.warning("a control client doesn't listen, and is dropped")
-                writer.transport.abort()
+                connection.abort()
             else:
-                writer.write(line)
+                connection.write(line)
 
     # --- the machine's life, as events ---------------------------------------------------------------------------
 
@@ -122,6 +132,11 @@ class ControlServer:
         self._machine.post(lambda: self.emit("DEVICE_DELETED", gone))
 
     @hookimpl
+    def machine_switched_off(self, reason: ShutdownReason) -> None:
+        """See the hook."""
+        self.emit("SHUTDOWN", {"guest": True, "reason": reason.value})
+
+    @hookimpl
     def machine_stopped(self, reason: ShutdownReason) -> None:
         """See the hook."""
         self.emit("SHUTDOWN", {"guest": reason.value.startswith("guest"), "reason": reason.value})
@@ -133,35 +148,44 @@ class ControlServer:
 
     # --- clients -------------------------------------------------------------------------------------------------
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        session = Session(self._commands)
+    def _accept(self) -> None:
         try:
-            if len(self._clients) >= MOST_CLIENTS:
-                return
-            self._clients[task] = (session, writer)
+            peer, _ = self._listener.accept()
+        except OSError:
+            return  # it has left again, or there are no descriptors
+        if len(self._clients) >= MOST_CLIENTS:
+            peer.close()
+            return
+        connection, session = Connection(peer), Session(self._commands)
+        session.caller.files = connection.files
+        task = asyncio.get_running_loop().create_task(self._serve(session, connection))
+        self._clients[task] = (session, connection)
+        FD_SETS.client_came()
+        task.add_done_callback(self._left)
+
+    async def _serve(self, session: Session, connection: Connection) -> None:
+        try:
             with contextlib.suppress(OSError):  # it has gone
-                await self._converse(session, reader, writer)
+                await self._converse(session, connection)
         except asyncio.CancelledError:
             pass  # the machine has ended
         finally:
-            self._clients.pop(task, None)
-            writer.close()
+            connection.close()
 
-    async def _converse(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(render(session.greeting()))
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._clients.pop(task, None)
+        FD_SETS.client_left()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a control client's conversation failed", exc_info=error)
+
+    async def _converse(self, session: Session, connection: Connection) -> None:
+        connection.write(render(session.greeting()))
         splitter = Splitter()
-        while data := await reader.read(PIECE):
+        while data := await connection.read():
             try:
                 for text in splitter.feed(data):
-                    writer.write(render(await session.answer(text)))
-                    await writer.drain()
+                    connection.write(render(await session.answer(text)))
+                    await connection.drain()
             except CommandError as error:
-                writer.write(render(refusal(error)))
+                connection.write(render(refusal(error)))
                 return
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()

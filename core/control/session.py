@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .. import __version__
+from ..qmp.version import version
 from ..units import KiB
-from .commands import NOT_FOUND, CommandError, Commands
+from .commands import NOT_FOUND, Caller, CommandError, Commands
 
 Message = dict[str, Any]
 
@@ -88,14 +88,13 @@ class Session:
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
+        self.caller = Caller()
         self.ready = False
         """Capabilities are negotiated: commands are accepted, and events may be sent."""
 
     def greeting(self) -> Message:
         """What the client hears first."""
-        major, minor, micro = (int(part) for part in __version__.split(".")[:3])
-        version = {"qemu": {"major": major, "minor": minor, "micro": micro}, "package": ""}
-        return {"QMP": {"version": version, "capabilities": []}}
+        return {"QMP": {"version": version(), "capabilities": []}}
 
     async def answer(self, text: bytes) -> Message:
         """The answer to a message of the client's."""
@@ -126,7 +125,7 @@ class Session:
             return self._negotiate(arguments)
         if not self.ready:
             raise CommandError("Expecting capabilities negotiation with 'qmp_capabilities'", NOT_FOUND)
-        return await self._commands.run(name, arguments)
+        return await self._commands.run(name, arguments, self.caller)
 
     def _negotiate(self, arguments: Message) -> Message:
         if self.ready:

@@ -39,6 +39,15 @@ def load_tree(machine: str, settings: Iterable[str] = ()) -> tuple[Path, Table]:
     return path, with_settings(_extended(path), settings)
 
 
+def load_over(tree: Table) -> tuple[Path, Table]:
+    """What `tree`, which isn't a file's and extends a shipped description, is with it; and that one's file.
+
+    Raises SouthbridgeError.
+    """
+    path = _extended_path(tree.entries["extends"], Path())
+    return path, _merged(_extended(path), _without_extends(tree))
+
+
 def with_settings(tree: Table, settings: Iterable[str]) -> Table:
     """`tree` with each of `settings` ("key=value") laid over it. Raises DescriptionError."""
     for setting in settings:

@@ -22,8 +22,8 @@ from ..errors import SouthbridgeError
 from ..exchange import check_state
 from ..machine import Machine
 from ..memory.ram import RamBlock
+from ..plain_data import from_json
 from .contents import Header, check_plugin, memory_blocks
-from .plain import from_json
 from .records import CHUNK, DISK, MEMORY, NotASnapshot, Reader, Record
 
 

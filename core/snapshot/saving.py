@@ -17,6 +17,7 @@ from ..life import RunState
 from ..machine import Machine
 from ..memory.dirty import DirtyPages
 from ..memory.ram import RamBlock
+from ..plain_data import to_json
 from .atomic import AtomicFile
 from .contents import (
     CpuFacts,
@@ -28,7 +29,6 @@ from .contents import (
     memory_blocks,
     plugins_of,
 )
-from .plain import to_json
 from .records import CHUNK, DISK, HEADER, MEMORY, STATE, Writer
 
 Tell = Callable[[int, int], None]

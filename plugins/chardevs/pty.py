@@ -28,6 +28,11 @@ class PtyChardev(StreamCharBackend):
     _fd: int | None = None
     _timer: asyncio.TimerHandle | None = None
 
+    @property
+    def where(self) -> str:
+        """See CharBackend."""
+        return f"pty:{self.terminal}"
+
     def open(self) -> None:
         """Allocates the terminal and says its name in the log. Raises SouthbridgeError if there are no more."""
         super().open()

@@ -41,6 +41,13 @@ class SocketChardev(StreamCharBackend):
     _peer: socket.socket | None = None
     _socket_file: tuple[int, int] | None = None
 
+    @property
+    def where(self) -> str:
+        """See CharBackend."""
+        start = "" if self._peer is not None else "disconnected:"
+        kind = "unix" if self.path is not None else "tcp"
+        return f"{start}{kind}:{_show(self.address)}{',server=on' if self.server else ''}"
+
     def open(self) -> None:
         """Listens or connects, and waits for a client if it is to. Raises SouthbridgeError."""
         super().open()

@@ -62,6 +62,14 @@ class RawImage(BlockBackend):
         if self._overlay is None and self.writable:
             self._opened().flush()
 
+    def give_up(self) -> None:
+        """See BlockBackend."""
+        self._opened().unlock()
+
+    def take_back(self) -> None:
+        """See BlockBackend."""
+        self._opened().lock()
+
     def identity(self) -> dict[str, Any]:
         """The file's size and time of change."""
         return {"files": [self._opened().facts()]}

@@ -11,7 +11,7 @@ import pytest
 from southbridge import Link, Machine, PciDevice, PciIds, RunState, SouthbridgeError
 from southbridge.builder import build
 from southbridge.construct import make_device
-from southbridge.control.commands import CommandError, Commands
+from southbridge.control.commands import Caller, CommandError, Commands
 from southbridge.description import load
 from southbridge.snapshot.contents import description_tree
 
@@ -95,7 +95,7 @@ def test_as_commands(machine: Machine) -> None:
         commands.add(name, function)
 
     def run(name: str, **arguments: Any) -> Any:
-        return asyncio.run(commands.run(name, arguments))
+        return asyncio.run(commands.run(name, arguments, Caller()))
 
     assert run("device_add", driver="edu", id="card", addr="07.0", **{"dma-mask": 0xFFF}) == {}
     assert described(machine, "card") == {"dma_mask": 0xFFF, "addr": "07.0"}

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 
-from southbridge.cli.run import SignalsWake
+from southbridge.running import SignalsWake
 
 
 def test_a_signal_is_a_byte_for_the_loop_and_what_was_there_before_comes_back() -> None:

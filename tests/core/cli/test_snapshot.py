@@ -111,7 +111,7 @@ def test_a_restored_machine_has_an_id_and_goes_on(
 
 def test_the_guests_exit_status_counts(saved: str, plugins: Any, start: Southbridge, tmp_path: Path) -> None:
     """A timer that was due long ago ends the machine as soon as it goes on."""
-    from southbridge.snapshot.plain import from_json, to_json
+    from southbridge.plain_data import from_json, to_json
     from southbridge.snapshot.records import STATE, Reader, Writer
 
     with Reader(saved) as reader:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from southbridge.control.builtin import MachineCommands
-from southbridge.control.commands import CommandError
+from southbridge.control.commands import Caller, CommandError
 from southbridge.machine import Machine
 
 from tests.core.test_input import Sink
@@ -24,7 +24,7 @@ def machine() -> Machine:
 
 def send(machine: Machine, *events: Any) -> Any:
     commands = MachineCommands(machine, lambda name, data: None).commands
-    return asyncio.run(commands.run("input-send-event", {"events": list(events)}))
+    return asyncio.run(commands.run("input-send-event", {"events": list(events)}, Caller()))
 
 
 def event(kind: str, **data: Any) -> dict[str, Any]:

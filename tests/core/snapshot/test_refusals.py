@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from southbridge import SouthbridgeError, discovery
+from southbridge.plain_data import from_json, to_json
 from southbridge.snapshot import NotASnapshot, read_info, restore
 from southbridge.snapshot.contents import version_order
-from southbridge.snapshot.plain import from_json, to_json
 from southbridge.snapshot.records import DISK, HEADER, MEMORY, STATE, Reader, Record, Writer
 
 from tests.core.snapshot.conftest import ENTRY_POINTS, PARTS, Start

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from southbridge import SouthbridgeError
-from southbridge.snapshot.plain import from_json, to_json
+from southbridge.plain_data import from_json, to_json
 
 KEYS = st.text(max_size=5) | st.sampled_from(["$bytes", "$map", "$", "$tuple"])
 LEAVES = (

@@ -10,7 +10,7 @@ import base64
 import json
 from typing import Any
 
-from ..errors import SouthbridgeError
+from .errors import SouthbridgeError
 
 BYTES, TUPLE, MAP = "$bytes", "$tuple", "$map"
 

@@ -1,0 +1,32 @@
+"""The machines that -machine knows, each a description that comes with Southbridge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MachineType:
+    """`description` is a shipped one. `accelerator` is what runs it unless an option says otherwise."""
+
+    description: str
+    accelerator: str
+    later_cpus: bool = False
+    """All the CPUs that there may be are made at once, and those that come later wait for being started."""
+
+
+MACHINES = {
+    "pc": MachineType("pc", "auto"),
+    "xenfv": MachineType("xenfv", "xen", later_cpus=True),
+}
+
+XEN = "xen"
+PLATFORM = "xen-platform"
+"""Xen's own device in `xenfv`, which QEMU's `pc` with this accelerator doesn't have."""
+
+
+def machine_type(name: str, accelerator: str) -> MachineType:
+    """The machine `name`, if it is run by `accelerator`, "" for its own: what Xen runs is Xen's, what doesn't a PC."""
+    if accelerator:
+        return MACHINES["xenfv" if accelerator == XEN else "pc"]
+    return MACHINES[name]

@@ -1,0 +1,64 @@
+"""-chroot, -runas, -sandbox: what the process gives up once everything that it needs is open.
+
+Modules that would be imported later are imported before: there are no files to import from afterwards.
+"""
+
+from __future__ import annotations
+
+import grp
+import importlib
+import os
+import pkgutil
+import pwd
+
+from ..errors import SouthbridgeError
+
+NEEDED_LATER = (
+    *("southbridge.control", "southbridge.qmp", "southbridge.description", "southbridge.memory", "southbridge.pci"),
+    *("asyncio", "concurrent.futures", "encodings"),
+)
+"""Packages, all of whose modules a running machine may import late."""
+NOT_NEEDED = ("windows", "mbcs", "oem", "cp65001")
+"""Parts of names of modules that are for other systems."""
+
+
+def give_up_privileges(*, user: str, folder: str, sandbox: str) -> None:
+    """Makes `folder` the root, becomes `user`. Raises SouthbridgeError, OSError.
+
+    Call it while no other thread runs Python code that this one's rights matter to.
+    """
+    identity = _identity(user) if user else None
+    if sandbox:
+        raise SouthbridgeError(f"-sandbox {sandbox}: there is no filter of system calls yet")
+    if folder:
+        os.chroot(folder)
+        os.chdir("/")
+    if identity is not None:
+        uid, gid, groups = identity
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+
+
+def _identity(user: str) -> tuple[int, int, list[int]]:
+    """User, group and further groups: of "uid:gid", or of a user by name."""
+    uid, colon, gid = user.partition(":")
+    if colon:
+        if not uid.isdigit() or not gid.isdigit():
+            raise SouthbridgeError(f"-runas {user}: expected a user's name or UID:GID")
+        return int(uid), int(gid), [int(gid)]
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise SouthbridgeError(f"-runas {user}: there is no such user") from None
+    groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
+    return entry.pw_uid, entry.pw_gid, [entry.pw_gid, *groups]
+
+
+def import_what_is_needed_later() -> None:
+    """Imports NEEDED_LATER."""
+    for name in NEEDED_LATER:
+        package = importlib.import_module(name)
+        for found in pkgutil.walk_packages(package.__path__ if hasattr(package, "__path__") else [], f"{name}."):
+            if not any(part in found.name for part in NOT_NEEDED):
+                importlib.import_module(found.name)

@@ -1,0 +1,54 @@
+"""Running a draft: the machine built, its state taken in, rights given up, and then its life."""
+
+from __future__ import annotations
+
+import logging
+
+from ..builder import build
+from ..device_state import load_devices_state
+from ..errors import SouthbridgeError
+from ..machine import Machine
+from ..running import run_to_end
+from .draft import Draft, Process
+from .machines import XEN, machine_type
+from .privilege import give_up_privileges, import_what_is_needed_later
+from .translate import describe
+
+log = logging.getLogger(__name__)
+
+
+def run(draft: Draft) -> int:
+    """Runs the machine until it ends; gives the exit status. Raises SouthbridgeError for what is wrong before."""
+    for note in draft.process.notes:
+        log.warning("note: %s", note)
+    machine = build(describe(draft))
+    try:
+        _set_up(machine, draft)
+    except BaseException:
+        machine.close()
+        raise
+    reboots = draft.process.reboots
+    machine.on_guest_reset = lambda reason: reboots
+    return run_to_end(machine)
+
+
+def _set_up(machine: Machine, draft: Draft) -> None:
+    process = draft.process
+    if machine_type(draft.machine, draft.accelerator).later_cpus:
+        machine.plugged_cpus = dict.fromkeys(range(draft.cpus), "")
+    machine.starts_paused = process.paused
+    machine.ends_with_guest = process.ends_with_guest
+    if process.incoming is not None:
+        load_devices_state(machine, process.incoming)
+    if process.folder:
+        import_what_is_needed_later()
+    if machine_type(draft.machine, draft.accelerator).accelerator != XEN:  # which gives up more, and in its own order
+        _give_up(process)
+
+
+def _give_up(process: Process) -> None:
+    if process.user or process.folder or process.sandbox:
+        try:
+            give_up_privileges(user=process.user, folder=process.folder, sandbox=process.sandbox)
+        except OSError as error:
+            raise SouthbridgeError(f"rights can't be given up: {error}") from None

@@ -1,0 +1,33 @@
+"""All of QEMU's commands for a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .character import CharacterCommands
+from .cpus import CpuCommands
+from .files import FileCommands
+from .human import HumanCommands
+from .media import MediaCommands
+from .pci import PciCommands
+from .version import VersionCommands
+from .xen import XenCommands
+
+if TYPE_CHECKING:
+    from ..control.commands import Function
+    from ..machine import Machine
+
+
+def commands(machine: Machine) -> dict[str, Function]:
+    """All of them, for `machine`, by name."""
+    parts = (
+        VersionCommands(machine),
+        CpuCommands(machine),
+        CharacterCommands(machine),
+        MediaCommands(machine),
+        FileCommands(),
+        PciCommands(machine),
+        XenCommands(machine),
+        HumanCommands(machine),
+    )
+    return {name: function for part in parts for name, function in part.commands().items()}

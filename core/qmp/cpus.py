@@ -1,0 +1,88 @@
+"""query-cpus-fast, query-hotpluggable-cpus, and CPUs that device_add brings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SouthbridgeError
+
+if TYPE_CHECKING:
+    from ..control.commands import Function
+    from ..machine import Machine
+
+TARGET = "i386"
+"""The architecture, as QEMU's emulator for Xen calls it."""
+
+
+def cpu_driver(machine: Machine) -> str:
+    """What device_add calls a CPU of this machine."""
+    return f"{machine.cpu.name}-{TARGET}-cpu"
+
+
+class CpuCommands:
+    """A CPU is a socket with a core with a thread."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def commands(self) -> dict[str, Function]:
+        """By name."""
+        return {
+            "query-cpus-fast": self.query_cpus_fast,
+            "query-hotpluggable-cpus": self.query_hotpluggable_cpus,
+        }
+
+    def query_cpus_fast(self) -> list[dict[str, Any]]:
+        """The CPUs that are there."""
+        machine = self._machine
+        return [
+            {
+                "cpu-index": index,
+                "qom-path": _path(machine, index),
+                "thread-id": _thread(machine, index),
+                "props": _place(index),
+                "target": TARGET,
+            }
+            for index in sorted(machine.plugged_cpus)
+        ]
+
+    def query_hotpluggable_cpus(self) -> list[dict[str, Any]]:
+        """The CPUs that there can be; those that are there have a path."""
+        machine = self._machine
+        found = []
+        for index in reversed(range(machine.cpus)):
+            entry: dict[str, Any] = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
+            if index in machine.plugged_cpus:
+                entry["qom-path"] = _path(machine, index)
+            found.append(entry)
+        return found
+
+
+def _place(index: int) -> dict[str, int]:
+    return {"socket-id": index, "core-id": 0, "thread-id": 0}
+
+
+def _path(machine: Machine, index: int) -> str:
+    id = machine.plugged_cpus[index]
+    return f"/machine/peripheral/{id}" if id else f"/machine/unattached/cpu[{index}]"
+
+
+def _thread(machine: Machine, index: int) -> int:
+    """The thread that runs it, for those who pin threads to the host's CPUs."""
+    if index < len(machine.vcpus) and (thread := machine.vcpus[index].native_id) is not None:
+        return thread
+    return os.getpid()
+
+
+def plug_cpu(machine: Machine, id: str, properties: dict[str, Any]) -> None:
+    """device_add of a CPU. Raises SouthbridgeError if there is no such place, or a CPU there."""
+    place = {key.replace("_", "-"): value for key, value in properties.items()}
+    index = place.get("socket-id")
+    if not isinstance(index, int) or not 0 <= index < machine.cpus or place != _place(index):
+        raise SouthbridgeError(f"{id}: expected socket-id (0 to {machine.cpus - 1}), core-id 0 and thread-id 0")
+    if index in machine.plugged_cpus:
+        raise SouthbridgeError(f"{id}: CPU {index} is there already")
+    with machine.lock:
+        machine.plugged_cpus[index] = id
+        machine.hooks.call.cpu_plugged(machine=machine, cpu=index)

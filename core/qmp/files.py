@@ -1,0 +1,49 @@
+"""add-fd, remove-fd, query-fdsets: open files of a client's, for commands to name by "/dev/fdset/N"."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..control.commands import Caller, CommandError
+from ..fdsets import FD_SETS
+
+if TYPE_CHECKING:
+    from ..control.commands import Function
+
+NO_FILE = "No file descriptor supplied via SCM_RIGHTS"
+
+
+class FileCommands:
+    """The sets belong to the process, not to a machine."""
+
+    def commands(self) -> dict[str, Function]:
+        """By name."""
+        return {"add-fd": self.add_fd, "remove-fd": self.remove_fd, "query-fdsets": self.query_fdsets}
+
+    def add_fd(self, caller: Caller, fdset_id: int | None = None, opaque: str = "") -> dict[str, int]:
+        """Puts the descriptor that came along into a set."""
+        if not caller.files:
+            raise CommandError(NO_FILE)
+        descriptor = caller.files.popleft()
+        if fdset_id is not None and fdset_id < 0:
+            os.close(descriptor)
+            raise CommandError("Parameter 'fdset-id' expects a non-negative value")
+        return {"fdset-id": FD_SETS.add(descriptor, fdset_id, opaque), "fd": descriptor}
+
+    def remove_fd(self, fdset_id: int, fd: int | None = None) -> None:
+        """Closes a descriptor of a set, or all."""
+        FD_SETS.remove(fdset_id, fd)
+
+    def query_fdsets(self) -> list[dict[str, Any]]:
+        """The sets, and what is in them."""
+        return [
+            {
+                "fdset-id": number,
+                "fds": [
+                    {"fd": descriptor, **({"opaque": opaque} if opaque else {})}
+                    for descriptor, opaque in entry.files.items()
+                ],
+            }
+            for number, entry in sorted(FD_SETS.sets.items())
+        ]

@@ -1,0 +1,146 @@
+"""eject, blockdev-change-medium: what lies in a drive."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from ..block import BlockBackend, RemovableMedia
+from ..construct import validated
+from ..description.model import Part
+from ..discovery import load, names
+from ..errors import Location, SouthbridgeError
+
+if TYPE_CHECKING:
+    from ..control.commands import Function
+    from ..machine import Machine
+
+Access = Literal["retain", "read-only", "read-write"]
+
+
+class MediaCommands:
+    """Drives with a tray."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._turn = asyncio.Lock()
+
+    def commands(self) -> dict[str, Function]:
+        """By name."""
+        return {"eject": self.eject, "blockdev-change-medium": self.change_medium}
+
+    async def eject(self, id: str | None = None, device: str | None = None, force: bool = False) -> None:
+        """Opens a drive's tray and takes out what is in it."""
+        async with self._turn:
+            name, drive = self._drive(id, device)
+            self._check_lock(name, drive, force)
+            await self._take_out(name, drive)
+
+    async def change_medium(
+        self,
+        filename: str,
+        id: str | None = None,
+        device: str | None = None,
+        format: str = "raw",
+        force: bool = False,
+        read_only_mode: Access = "retain",
+    ) -> None:
+        """Puts the image `filename` into a drive."""
+        async with self._turn:
+            name, drive = self._drive(id, device)
+            self._check_lock(name, drive, force)
+            if format not in names("blockdevs"):
+                raise SouthbridgeError(f"Unknown driver '{format}'")
+            values = {"path": filename, "read_only": read_only_mode != "read-write"}
+            cls = cast("type[BlockBackend]", load("blockdevs", format))
+            new = cls(**validated(cls, values, filename))
+            await asyncio.to_thread(new.open)
+            try:
+                await self._take_out(name, drive)
+            except BaseException:
+                new.close()
+                raise
+            machine = self._machine
+            with machine.lock:
+                drive.change_medium(new)
+            id = name if name not in machine.backends["blockdevs"] else f"{name}-medium"
+            self._remember(name, Part("blockdevs", id, format, cls, values, _NOWHERE, {}), new)
+            self._moved(name, opened=False)
+
+    def _drive(self, id: str | None, device: str | None) -> tuple[str, RemovableMedia]:
+        """The drive of the device `id`, or the one that has the back end `device`. Raises SouthbridgeError."""
+        machine = self._machine
+        if (id is None) == (device is None):
+            raise SouthbridgeError("Need exactly one of 'device' and 'id'")
+        name = id if id is not None else self._drive_of(device)
+        drive = machine.devices.get(name)
+        if drive is None:
+            raise SouthbridgeError(f"Device '{id or device}' not found")
+        if not isinstance(drive, RemovableMedia):
+            raise SouthbridgeError(f"Device '{name}' is not removable")
+        return name, drive
+
+    def _drive_of(self, device: str | None) -> str:
+        """The device that is called `device`, or has the back end of that name."""
+        backend = self._machine.backends["blockdevs"].get(device or "")
+        having = (id for id, found in self._machine.devices.items() if getattr(found, "drive", None) is backend)
+        return (next(having, "") if backend is not None else "") or device or ""
+
+    def _check_lock(self, name: str, drive: RemovableMedia, force: bool) -> None:
+        if drive.locked and not drive.tray_open and not force:
+            raise SouthbridgeError(
+                f"Device '{name}' is locked and force was not specified, wait for tray to open and try again"
+            )
+
+    async def _take_out(self, name: str, drive: RemovableMedia) -> None:
+        """The tray is open, and nothing in it; the image is closed once it has finished its requests."""
+        machine = self._machine
+        old = drive.drive
+        was_open = drive.tray_open
+        with machine.lock:
+            drive.change_medium(None)
+            drive.move_tray(True)
+        if not was_open:
+            self._moved(name, opened=True)
+        if old is not None:
+            for queue in old.queues:
+                await asyncio.to_thread(queue.close)
+            self._forget(name, old)
+
+    def _moved(self, name: str, *, opened: bool) -> None:
+        data = {"device": name, "tray-open": opened, "id": name}
+        self._machine.hooks.call.machine_event(machine=self._machine, name="DEVICE_TRAY_MOVED", data=data)
+
+    # --- back ends, and the description -------------------------------------------------------------------------
+
+    def _remember(self, name: str, part: Part, backend: BlockBackend) -> None:
+        self._machine.backends["blockdevs"][part.id] = backend
+        description = self._machine.description
+        if description is not None:
+            sections = {**description.sections, "blockdevs": {**description.sections["blockdevs"], part.id: part}}
+            self._machine.description = replace(description, sections=_with_drive(sections, name, part.id))
+
+    def _forget(self, name: str, backend: BlockBackend) -> None:
+        there = self._machine.backends["blockdevs"]
+        for id in [id for id, other in there.items() if other is backend]:
+            del there[id]
+        description = self._machine.description
+        if description is not None:
+            left = {id: part for id, part in description.sections["blockdevs"].items() if id in there}
+            sections = {**description.sections, "blockdevs": left}
+            self._machine.description = replace(description, sections=_with_drive(sections, name, None))
+
+
+_NOWHERE = Location("", 0, 0)
+
+
+def _with_drive(sections: dict[str, Any], device: str, drive: str | None) -> dict[str, Any]:
+    """`sections` with the back end `drive` in `device`."""
+    part = sections["devices"].get(device)
+    if part is None:
+        return sections
+    values = {key: value for key, value in part.values.items() if key != "drive"}
+    if drive is not None:
+        values["drive"] = drive
+    return {**sections, "devices": {**sections["devices"], device: replace(part, values=values)}}

@@ -1,0 +1,33 @@
+"""query-version, query-uuid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from ..control.commands import Function
+    from ..machine import Machine
+
+SPOKEN = (7, 2, 0)
+"""The version of QEMU whose commands these are: clients ask, to know what they may say."""
+
+
+def version() -> dict[str, Any]:
+    """As the greeting and query-version have it."""
+    return {"qemu": dict(zip(("major", "minor", "micro"), SPOKEN, strict=True)), "package": ""}
+
+
+class VersionCommands:
+    """Which machine this is, and which QEMU it is like."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def commands(self) -> dict[str, Function]:
+        """By name."""
+        return {"query-version": version, "query-uuid": self.query_uuid}
+
+    def query_uuid(self) -> dict[str, str]:
+        """The machine's UUID; all zero if it has none."""
+        return {"UUID": str(self._machine.identity.uuid or UUID(int=0))}

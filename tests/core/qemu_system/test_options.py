@@ -1,0 +1,218 @@
+"""QEMU's command line: what it becomes as a description, and what is said of what can't be understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from southbridge.description import load
+from southbridge.errors import SouthbridgeError
+from southbridge.qemu_system.main import main
+from southbridge.qemu_system.options import OPTIONS, read
+from southbridge.qemu_system.translate import describe, description_tree
+from southbridge.qemu_system.words import OptionError, Words, pieces, size
+
+from tests.core.qemu_system.program import libxl_options, make_files
+
+
+def tree(*options: str) -> dict[str, Any]:
+    plain: dict[str, Any] = description_tree(read(options)).plain()
+    return plain
+
+
+def test_what_libxl_passes_word_for_word(tmp_path: Path) -> None:
+    assert tree(*libxl_options(tmp_path)) == {
+        "extends": "xenfv",
+        "accelerator": {"type": "xen", "domain": 1},
+        "memory": "64M",
+        "cpus": 2,
+        "name": "g",
+        "chardevs": {"serial0": {"type": "file", "path": f"{tmp_path}/serial.log"}},
+        "monitors": {
+            "libxl-cmd": {"type": "qmp", "path": f"{tmp_path}/qmp-libxl-1"},
+            "libxenstat-cmd": {"type": "qmp", "path": f"{tmp_path}/qmp-libxenstat-1"},
+        },
+        "blockdevs": {
+            "ide0-hd0": {"type": "raw", "path": f"{tmp_path}/boot.img"},
+            "ide-5632": {"type": "raw", "path": f"{tmp_path}/cd1.iso", "read_only": True},
+        },
+        "devices": {
+            "com1": {"type": "uart16550", "iobase": 0x3F8, "irq": 4, "chardev": "serial0"},
+            "ide0-hd0": {"type": "ide-hd", "bus": "ide.0", "unit": 0, "drive": "ide0-hd0", "bootindex": 0},
+            "ide-5632": {"type": "ide-cd", "bus": "ide.1", "unit": 0, "drive": "ide-5632"},
+        },
+    }
+
+
+def test_what_it_passes_on_restore_and_with_fewer_rights(tmp_path: Path) -> None:
+    with (tmp_path / "state").open("wb") as state:
+        restrict = ["-xen-domid-restrict", "-chroot", str(tmp_path)]
+        draft = read(
+            [
+                *libxl_options(
+                    tmp_path,
+                    monitor=f"fd={state.fileno()}",
+                    restrict=restrict,
+                    incoming=["-incoming", f"fd:{state.fileno()}"],
+                    medium=False,
+                ),
+                *("-runas", "131073:131072"),
+            ]
+        )
+        assert draft.process.paused
+        assert not draft.process.ends_with_guest
+        assert draft.process.incoming == state.fileno()
+        plain = description_tree(draft).plain()
+        given_up = {"run_as": "131073:131072", "chroot": str(tmp_path)}
+        assert plain["accelerator"] == {"type": "xen", "domain": 1, "restrict": True, **given_up}
+        assert plain["monitors"]["libxl-cmd"] == {"type": "qmp", "fd": state.fileno()}
+        assert "ide-5632" not in plain["blockdevs"]
+        assert plain["devices"]["ide-5632"] == {"type": "ide-cd", "bus": "ide.1", "unit": 0}
+
+
+def test_on_another_accelerator_it_is_a_pc(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    options = [*libxl_options(tmp_path), "-accel", "tcg"]
+    assert tree(*options)["extends"] == "pc"
+    described = describe(read(options))
+    assert [choice.type_name for choice in described.accelerators] == ["unicorn"]
+    assert described.cpus == 1
+    assert "bios" in described.sections["devices"]
+
+
+def test_the_description_that_is_printed_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_files(tmp_path)
+    options = [*libxl_options(tmp_path), "-accel", "unicorn", "-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"]
+    assert main([*options, "--dump-description"]) == 0
+    text = capsys.readouterr().out
+    assert "# Not part of a description: -no-shutdown" in text
+    (tmp_path / "machine.yaml").write_text(text)
+    loaded, expected = load(str(tmp_path / "machine.yaml")), describe(read(options))
+    assert yaml.safe_load(text)["memory"] == "64M"
+    assert loaded.sections["devices"].keys() == expected.sections["devices"].keys()
+    assert str(loaded.identity.uuid) == "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-frobnicate"], "-frobnicate: there is no such option"),
+        (["-seral", "pty"], "-seral: there is no such option; did you mean 'serial'?"),
+        (["disk.img"], "'disk.img' is no option; a disk is given by -drive file=disk.img,format=raw"),
+        (["-m"], "-m: its argument is missing: [size=]megabytes"),
+        (["-m", "lots"], "-m lots: expected a size such as 512M, not 'lots'"),
+        (["-m", "-1"], "-m -1: expected a size such as 512M, not '-1'"),
+        (["-m", "0.001k"], "-m 0.001k: expected a multiple of 4 KiB"),
+        (["-machine", "vax"], "-machine vax: there is no machine 'vax' (there are: pc, xenfv)"),
+        (["-machine", "pc,acell=kvm"], "-machine pc,acell=kvm: there is no 'acell'; did you mean 'accel'?"),
+        (["-machine", "xenfv"], "-machine xenfv: -xen-domid is missing: which domain is it?"),
+        (["-xen-domid", "x"], "-xen-domid x: expected a number, not 'x'"),
+        (["-xen-domid", "40000"], "-xen-domid 40000: expected a domain's number"),
+        (["-smp", "3,maxcpus=2"], "-smp 3,maxcpus=2: 3 CPUs of at most 2"),
+        (["-smp", "many"], "-smp many: cpus=many: expected a number"),
+        (["-boot", "order=cc"], "-boot order=cc: order=cc: expected each of a, c, d, n once at most"),
+        (["-net", "user"], "-net user: there are no network cards; expected none"),
+        (["-display", "gtk"], "-display gtk: there are no displays; expected none"),
+        (["-device", "e1001"], "-device e1001: there is no device 'e1001'"),
+        (["-device", "edu,id=a", "-device", "edu,id=a"], "-device edu,id=a: there are two devices 'a'"),
+        (["-device", "ide-cd,drive=cd"], "-device ide-cd,drive=cd: there is no -drive with id=cd"),
+        (["-drive", "if=scsi,file=x"], "-drive if=scsi,file=x: if=scsi: expected none, ide"),
+        (["-drive", "file=x,index=7"], "-drive file=x,index=7: IDE place 7 is taken, or there is none"),
+        (["-drive", "file=x,index=1", "-hdb", "y"], "-hdb y: IDE place 1 is taken, or there is none"),
+        (["-drive", "if=none,file=x"], "-drive if=none,file=x: id=... is missing, by which a device finds it"),
+        (["-drive", "file=x,format=vhdx"], "-drive file=x,format=vhdx: format=vhdx: expected raw, qcow2"),
+        (["-drive", "file=x,frmat=raw"], "-drive file=x,frmat=raw: there is no 'frmat'; did you mean 'format'?"),
+        (["-drive", "index=0"], "-drive index=0: a disk needs file=..."),
+        (["-serial", "modem"], "-serial modem: expected pty, null, stdio, file:PATH"),
+        (["-serial", "null"] * 5, "-serial null: there are 4 serial ports at most"),
+        (["-mon", "chardev=x,mode=control"], "-mon chardev=x,mode=control: there is no chardev 'x' before this"),
+        (["-chardev", "pty,id=p", "-mon", "p,mode=control"], "-mon p,mode=control: p is no socket"),
+        (["-chardev", "socket,id=s,path=p", "-mon", "s,mode=control"], "a monitor's socket must be a server's"),
+        (
+            ["-chardev", "socket,id=s,path=p,server=on", "-mon", "s"],
+            "-mon s: only mode=control, for programs, is there",
+        ),
+        (["-chardev", "socket,id=s"], "-chardev socket,id=s: expected one of path=..., fd=... and port=..."),
+        (["-chardev", "socket,id=s,fd=999"], "fd=999: expected the number of an open descriptor"),
+        (["-chardev", "null,id=n", "-chardev", "null,id=n"], "-chardev null,id=n: there are two chardevs 'n'"),
+        (["-chardev", "socket,id=s,path=p,server=maybe"], "server=maybe: expected on or off"),
+        (["-incoming", "tcp:0:4444"], "-incoming tcp:0:4444: expected fd:NUMBER, an open file with a saved state"),
+        (["-incoming", "fd:999"], "-incoming fd:999: descriptor 999 isn't open"),
+        (["-chroot", "/nowhere"], "-chroot /nowhere: expected a folder"),
+        (["-uuid", "no"], "-uuid no: uuid: expected a UUID such as 6ba7b810-9dad-11d1-80b4-00c04fd430c8, not 'no'"),
+    ],
+)
+def test_what_is_wrong_is_one_message(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dump-description", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("southbridge-system-i386: ")
+    assert message in line
+
+
+def test_disks_and_other_devices() -> None:
+    options = [
+        *("-hda", "a,b.img", "-cdrom", "cd.iso", "-drive", "file=c.img,format=raw,snapshot=on", "-boot", "dc"),
+        *("-usb", "-usbdevice", "tablet", "-device", "edu,id=card,addr=0x1d.0x2,dma-mask=0xfff"),
+    ]
+    plain = tree(*options)
+    assert plain["blockdevs"] == {
+        "ide0-hd0": {"type": "raw", "path": "a,b.img"},
+        "ide1-cd0": {"type": "raw", "path": "cd.iso", "read_only": True},
+        "ide0-hd1": {"type": "raw", "path": "c.img", "overlay": True},
+    }
+    devices = plain["devices"]
+    assert devices["ide0-hd0"]["bootindex"] == 1
+    assert devices["ide1-cd0"] == {"type": "ide-cd", "bus": "ide.1", "unit": 0, "drive": "ide1-cd0", "bootindex": 0}
+    assert "bootindex" not in devices["ide0-hd1"]
+    assert devices["usb"] == {"type": "piix3-usb-uhci", "addr": "01.2"}
+    assert devices["card"] == {"type": "edu", "addr": "1d.2", "dma_mask": 0xFFF}
+
+
+def test_serial_ports() -> None:
+    plain = tree("-nodefaults", "-serial", "none", "-serial", "unix:/tmp/s,server=on", "-serial", "tcp:[::1]:4000")
+    assert plain["devices"]["com1"] is None
+    assert plain["devices"]["com2"] == {"type": "uart16550", "iobase": 0x2F8, "irq": 3, "chardev": "serial1"}
+    assert plain["chardevs"] == {
+        "serial0": None,
+        "serial1": {"type": "socket", "path": "/tmp/s", "server": True, "wait": True},
+        "serial2": {"type": "socket", "host": "::1", "port": 4000, "server": False},
+    }
+    assert tree("-nodefaults")["devices"] == {"com1": None}
+    assert "devices" not in tree()
+
+
+def test_what_has_no_effect_is_noted() -> None:
+    draft = read(["-vnc", "127.0.0.1:0,to=99", "-k", "de", "-drive", "file=x,cache=none,aio=native"])
+    assert draft.process.notes == [
+        "-vnc 127.0.0.1:0,to=99: there is no VNC server; nothing listens there",
+        "-k: keyboards' layouts belong to displays, which there are none of",
+        "-drive aio=...: has no effect here",
+    ]
+
+
+def test_words() -> None:
+    assert pieces("a,,b,c,") == ["a,b", "c", ""]
+    words = Words("boot.img,readonly,nowait,node-name=n", "file")
+    assert (words.take("file"), words.flag("readonly"), words.flag("wait", default=True)) == ("boot.img", True, False)
+    assert words.rest() == {"node-name": "n"}
+    with pytest.raises(OptionError):
+        Words("a=1,=2")
+    assert [size(text, "m") for text in ("64", "1.5G", "0x10k", "8b")] == [64 << 20, 3 << 29, 16 << 10, 8]
+    assert Words("n=010").number("n") == 8
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"-{name}" in printed for name in OPTIONS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("Southbridge ")
+
+
+def test_a_domain_needs_its_number() -> None:
+    with pytest.raises(SouthbridgeError, match="-xen-domid is missing"):
+        describe(read(["-machine", "pc,accel=xen"]))

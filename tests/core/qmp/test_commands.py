@@ -1,0 +1,185 @@
+"""QEMU's commands, said by QEMU's own client (qemu.qmp), one by one: what comes back, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qemu.qmp import ExecuteError, QMPClient
+
+from tests.core.qemu_system.program import make_files, running
+
+Talk = Callable[[Any], Coroutine[Any, Any, None]]
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def converse(tmp_path: Path) -> Callable[..., None]:
+    """Starts the program, paused, with these further options, and has a client talk with it."""
+
+    def run(talk: Talk, *options: str) -> None:
+        make_files(tmp_path)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "qmp"))
+        listener.listen()
+        all_options = [
+            *("-machine", "pc", "-accel", "unicorn", "-nodefaults", "-display", "none", "-S", "-m", "32"),
+            *("-chardev", f"socket,id=monitor,fd={listener.fileno()},server=on", "-mon", "monitor,mode=control"),
+            *("-name", "talks"),
+            *("-drive", f"id=cd,if=none,file={tmp_path}/cd1.iso,format=raw,readonly=on"),
+            *("-device", "ide-cd,id=drive,drive=cd,bus=ide.1"),
+            *options,
+        ]
+        with listener, running(all_options, tmp_path / "log", inherited=[listener.fileno()]) as process:
+            asyncio.run(asyncio.wait_for(_talk(tmp_path / "qmp", talk), PATIENCE_S))
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
+
+    return run
+
+
+async def _talk(path: Path, talk: Talk) -> None:
+    client = QMPClient("test")
+    await client.connect(str(path))
+    try:
+        await talk(client)
+    finally:
+        await client.disconnect()
+
+
+async def refused(said: Awaitable[Any]) -> str:
+    with pytest.raises(ExecuteError) as caught:
+        await said
+    return f"{caught.value.error_class}: {caught.value}"
+
+
+def test_who_it_is(converse: Callable[..., None]) -> None:
+    async def talk(qmp: Any) -> None:
+        assert await qmp.execute("query-version") == {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}
+        assert await qmp.execute("query-uuid") == {"UUID": "6ba7b810-9dad-11d1-80b4-00c04fd430c8"}
+        assert await qmp.execute("query-name") == {"name": "talks"}
+        assert await qmp.execute("query-vnc") == {"enabled": False}
+        assert "there is no VNC server" in await refused(qmp.execute("change-vnc-password", {"password": "x"}))
+        assert await qmp.execute("query-status") == {"running": False, "singlestep": False, "status": "prelaunch"}
+        (cpu,) = await qmp.execute("query-hotpluggable-cpus")
+        again = {"id": "again", "driver": cpu["type"], **cpu["props"]}
+        assert "again: CPU 0 is there already" in await refused(qmp.execute("device_add", again))
+        again["socket-id"] = 1
+        assert "expected socket-id (0 to 0)" in await refused(qmp.execute("device_add", again))
+
+    converse(talk, "-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+
+
+def test_discs(converse: Callable[..., None], tmp_path: Path) -> None:
+    async def talk(qmp: Any) -> None:
+        said: list[dict[str, Any]] = []
+        with qmp.listener("DEVICE_TRAY_MOVED") as moved:
+            await qmp.execute("eject", {"id": "drive"})
+            await qmp.execute("eject", {"device": "drive"})  # nothing moves any more
+            change = {"id": "drive", "filename": str(tmp_path / "cd2.iso"), "format": "raw"}
+            await qmp.execute("blockdev-change-medium", change)
+            said += [(await moved.get())["data"] for _ in range(2)]
+            assert moved.empty()
+        assert said == [{"device": "drive", "tray-open": opened, "id": "drive"} for opened in (True, False)]
+        assert await qmp.execute("human-monitor-command", {"command-line": "info block"}) == (
+            f"image: {tmp_path}/boot.img (read-write)\r\ndrive: {tmp_path}/cd2.iso (read-only)\r\n"
+        )
+        missing = {**change, "filename": str(tmp_path / "none.iso")}
+        assert "No such file" in await refused(qmp.execute("blockdev-change-medium", missing))
+        assert "cd2.iso" in await qmp.execute("human-monitor-command", {"command-line": "info block"})
+        assert "Unknown driver 'vhdx'" in await refused(
+            qmp.execute("blockdev-change-medium", {**change, "format": "vhdx"})
+        )
+        assert "Device 'nobody' not found" in await refused(qmp.execute("eject", {"id": "nobody"}))
+        assert "Need exactly one of 'device' and 'id'" in await refused(qmp.execute("eject"))
+        assert "Device 'disk' is not removable" in await refused(qmp.execute("eject", {"id": "disk"}))
+
+    options = ["-drive", f"id=image,if=none,file={tmp_path}/boot.img", "-device", "ide-hd,id=disk,drive=image"]
+    converse(talk, *options)
+
+
+def test_files_that_come_along(converse: Callable[..., None], tmp_path: Path) -> None:
+    async def talk(qmp: Any) -> None:
+        assert "No file descriptor supplied" in await refused(qmp.execute("add-fd"))
+        descriptor = os.open(tmp_path / "cd2.iso", os.O_RDONLY)
+        qmp.send_fd_scm(descriptor)
+        added = await qmp.execute("add-fd", {"opaque": "a disc"})
+        assert added["fdset-id"] == 0
+        qmp.send_fd_scm(descriptor)
+        second = await qmp.execute("add-fd", {"fdset-id": 7})
+        os.close(descriptor)
+        assert await qmp.execute("query-fdsets") == [
+            {"fdset-id": 0, "fds": [{"fd": added["fd"], "opaque": "a disc"}]},
+            {"fdset-id": 7, "fds": [{"fd": second["fd"]}]},
+        ]
+        await qmp.execute("blockdev-change-medium", {"id": "drive", "filename": "/dev/fdset/0"})
+        write = {"id": "drive", "filename": "/dev/fdset/7", "read-only-mode": "read-write"}
+        assert "can" in await refused(qmp.execute("blockdev-change-medium", write))
+        assert "No such" not in await qmp.execute("human-monitor-command", {"command-line": "info block"})
+        await qmp.execute("remove-fd", {"fdset-id": 7, "fd": second["fd"]})
+        assert "'fdset-id:7' not found" in await refused(qmp.execute("remove-fd", {"fdset-id": 7}))
+        gone = {"id": "drive", "filename": "/dev/fdset/7"}
+        assert "no such set" in await refused(qmp.execute("blockdev-change-medium", gone))
+
+    converse(talk)
+
+
+def test_the_devices_state(converse: Callable[..., None], tmp_path: Path) -> None:
+    async def talk(qmp: Any) -> None:
+        save = {"filename": str(tmp_path / "state"), "live": False}
+        await qmp.execute("xen-set-global-dirty-log", {"enable": True})
+        await qmp.execute("cont")
+        await qmp.execute("xen-save-devices-state", save)
+        assert (await qmp.execute("query-status"))["status"] == "paused"
+        assert "can't write" in await refused(
+            qmp.execute("xen-save-devices-state", {"filename": str(tmp_path / "no" / "where")})
+        )
+        await qmp.execute("xen-set-global-dirty-log", {"enable": False})
+
+    converse(talk)
+    assert (tmp_path / "state").read_bytes().startswith(b"SBDEVST\n")
+
+
+def test_buses(converse: Callable[..., None]) -> None:
+    async def talk(qmp: Any) -> None:
+        (bus,) = await qmp.execute("query-pci")
+        by_place = {(function["slot"], function["function"]): function for function in bus["devices"]}
+        assert by_place[0, 0]["class_info"] == {"class": 0x600, "desc": "Host bridge"}
+        assert by_place[1, 1]["id"]["device"] == 0x7010
+        card = by_place[9, 0]
+        assert (card["qdev_id"], card["irq_pin"]) == ("card", 1)
+        assert card["regions"][0] | {"bar": 0, "type": "memory", "address": -1} == card["regions"][0]
+        await qmp.execute("device_add", {"driver": "edu", "id": "later", "addr": "0a.0"})
+        (bus,) = await qmp.execute("query-pci")
+        assert [f["qdev_id"] for f in bus["devices"] if f["slot"] == 10] == ["later"]
+
+    converse(talk, "-device", "edu,id=card,addr=0x9")
+
+
+def test_words_for_people(converse: Callable[..., None]) -> None:
+    async def talk(qmp: Any) -> None:
+        async def say(line: str) -> Any:
+            return await qmp.execute("human-monitor-command", {"command-line": line})
+
+        assert await say("info status") == "VM status: paused (prelaunch)\r\n"
+        assert await say("cont") == ""
+        assert await say("info status") == "VM status: running\r\n"
+        assert await say("stop") == ""
+        assert await say("info status") == "VM status: paused\r\n"
+        assert await say("info name") == "talks\r\n"
+        assert await say("info version") == "7.2.0\r\n"
+        assert await say("frobnicate") == "unknown command: 'frobnicate'\r\n"
+        assert await say("info frobs") == "unknown command: 'info frobs'\r\n"
+        assert "info status" in await say("help")
+        assert "Host bridge: PCI device 8086:1237" in await say("info pci")
+        assert (await say("info cpus")).startswith("* CPU #0: thread_id=")
+        assert "monitor: filename=unix:" in await say("info chardev")
+        assert await say("system_powerdown") == ""
+        assert await say("") == ""
+
+    converse(talk)
