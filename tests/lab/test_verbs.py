@@ -1,0 +1,76 @@
+"""xl's verbs in the lab: QEMU as the device model, and ours in its place, with the same results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.dom0 import results, run_in_dom0, said
+from tests.lab.linux import linux_disk
+from tests.lab.program import PROGRAM, program_disks
+
+QEMU = "/usr/libexec/xen-qemu-system-i386"
+MODELS = [pytest.param(QEMU, id="qemu"), pytest.param(PROGRAM, id="southbridge")]
+
+VERBS = """\
+create: status 0
+start: heard
+running: counts on
+pause: status 0
+paused: stands still
+unpause: status 0
+unpaused: counts on
+list: status 0
+vcpu-set: status 0
+CPUs: 2
+cd-insert: status 0
+cd-eject: status 0
+monitor: status 0
+VM status: running
+shutdown: status 1
+reboot: status 1
+after-the-verbs: counts on
+save: status 0
+domains:
+restore: status 0
+domains: g
+restored: counts on
+migrate: status 0
+domains: g
+migrated: counts on
+destroy: status 0
+destroy: gone
+domains:
+models: 0
+"""
+"""What verbs.sh says, whoever is the device model."""
+
+LINUX = """\
+create: status 0
+up: heard
+guest: disk 64
+guest: ready
+reboot: status 0
+again: heard
+rebooted: a domain anew
+shutdown: status 0
+shutdown: gone
+models: 0
+"""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_verbs(model: str) -> None:
+    assert results(said(run_in_dom0(f"exec ./verbs.sh {model}", disks=program_disks()))) == VERBS.splitlines()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_linux(model: str, tmp_path: Path) -> None:
+    disk = {"linux.img": linux_disk(tmp_path)}
+    result = results(said(run_in_dom0(f"exec ./linux.sh {model}", disk, disks=program_disks())))
+    devices = [line for line in result if line.startswith("guest: pci ")]
+    assert [line for line in result if line not in devices] == LINUX.splitlines()
+    assert {"guest: pci 8086:1237", "guest: pci 8086:7000", "guest: pci 8086:7010", "guest: pci 8086:7113"} <= {
+        *devices
+    }
