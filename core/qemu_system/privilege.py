@@ -11,15 +11,31 @@ import os
 import pkgutil
 import pwd
 
+from ..discovery import load, names
 from ..errors import SouthbridgeError
 
-NEEDED_LATER = (
-    *("southbridge.control", "southbridge.qmp", "southbridge.description", "southbridge.memory", "southbridge.pci"),
-    *("asyncio", "concurrent.futures", "encodings"),
-)
+NEEDED_LATER = ("southbridge.control", "southbridge.qmp", "southbridge.description", "southbridge.memory", "asyncio")
 """Packages, all of whose modules a running machine may import late."""
-NOT_NEEDED = ("windows", "mbcs", "oem", "cp65001")
-"""Parts of names of modules that are for other systems."""
+ALSO_NEEDED = ("concurrent.futures.thread", "encodings.idna", "encodings.latin_1", "encodings.ascii", "traceback")
+NOT_NEEDED = ("windows", "__main__")
+"""Parts of names of modules that are for other systems, or for running a package."""
+
+
+class Confinement:
+    """The last of a machine's services: everything else is there when it starts."""
+
+    def __init__(self, user: str, folder: str, sandbox: str) -> None:
+        self._user, self._folder, self._sandbox = user, folder, sandbox
+
+    async def start(self) -> None:
+        """Gives up what there is to give up. Raises SouthbridgeError."""
+        try:
+            give_up_privileges(user=self._user, folder=self._folder, sandbox=self._sandbox)
+        except OSError as error:
+            raise SouthbridgeError(f"rights can't be given up: {error}") from None
+
+    async def stop(self) -> None:
+        """Nothing comes back."""
 
 
 def give_up_privileges(*, user: str, folder: str, sandbox: str) -> None:
@@ -56,9 +72,13 @@ def _identity(user: str) -> tuple[int, int, list[int]]:
 
 
 def import_what_is_needed_later() -> None:
-    """Imports NEEDED_LATER."""
+    """Imports NEEDED_LATER, ALSO_NEEDED and what images are read by."""
     for name in NEEDED_LATER:
         package = importlib.import_module(name)
-        for found in pkgutil.walk_packages(package.__path__ if hasattr(package, "__path__") else [], f"{name}."):
+        for found in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not any(part in found.name for part in NOT_NEEDED):
                 importlib.import_module(found.name)
+    for name in ALSO_NEEDED:
+        importlib.import_module(name)
+    for name in names("blockdevs"):
+        load("blockdevs", name)

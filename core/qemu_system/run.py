@@ -6,12 +6,11 @@ import logging
 
 from ..builder import build
 from ..device_state import load_devices_state
-from ..errors import SouthbridgeError
 from ..machine import Machine
 from ..running import run_to_end
-from .draft import Draft, Process
+from .draft import Draft
 from .machines import XEN, machine_type
-from .privilege import give_up_privileges, import_what_is_needed_later
+from .privilege import Confinement, import_what_is_needed_later
 from .translate import describe
 
 log = logging.getLogger(__name__)
@@ -43,12 +42,4 @@ def _set_up(machine: Machine, draft: Draft) -> None:
     if process.folder:
         import_what_is_needed_later()
     if machine_type(draft.machine, draft.accelerator).accelerator != XEN:  # which gives up more, and in its own order
-        _give_up(process)
-
-
-def _give_up(process: Process) -> None:
-    if process.user or process.folder or process.sandbox:
-        try:
-            give_up_privileges(user=process.user, folder=process.folder, sandbox=process.sandbox)
-        except OSError as error:
-            raise SouthbridgeError(f"rights can't be given up: {error}") from None
+        machine.services.append(Confinement(process.user, process.folder, process.sandbox))
