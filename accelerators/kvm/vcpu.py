@@ -7,6 +7,7 @@ before the guest's next instruction.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import mmap
@@ -86,6 +87,8 @@ class KvmVcpu(Vcpu):
         layout = cpuid.xsave_layout(self._descriptor)
         registers = state.Registers(self._descriptor, numbers, layout, accelerator.kernel_lapic)
         accelerator.set_up_machine_check(self._descriptor)
+        with contextlib.suppress(OSError):  # a host whose own counter isn't stable
+            self._machine.tsc_hz = k.ioctl(self._descriptor, k.KVM_GET_TSC_KHZ) * 1000
         registers.power_on = msrs.read(self._descriptor, numbers)
         registers.msr_numbers = list(registers.power_on)
         return registers

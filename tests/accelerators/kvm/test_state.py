@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 from southbridge.x86 import MSR_TSC, PendingEvent, X86State
@@ -48,6 +49,15 @@ def test_save_gives_what_was_loaded(machine: KvmMachine, mode: str, seed: int) -
     again = machine.vcpu.save()
     del saved.msrs[MSR_TSC], again.msrs[MSR_TSC]
     assert again == saved
+
+
+def test_the_rate_of_the_time_stamp_counter_is_known(machine: KvmMachine) -> None:
+    start, counter = time.monotonic_ns(), machine.vcpu.tsc()
+    while time.monotonic_ns() - start < 20_000_000:
+        pass
+    counted = machine.vcpu.tsc() - counter
+    rate = counted * 1_000_000_000 / (time.monotonic_ns() - start)
+    assert machine.tsc_hz == pytest.approx(rate, rel=0.2)
 
 
 def test_int_n_is_executed_again(machine: KvmMachine) -> None:
