@@ -230,6 +230,13 @@ class Lifecycle:
         """Somebody presses the power button (QMP's POWERDOWN). True from the device that it belongs to."""
 
     @hookspec
+    def emulation_replaced(self, kind: str) -> None:
+        """The guest has better drivers for what emulated devices of a `kind` stand for: these leave, until a reset.
+
+        Kinds: "disks" (not those with removable media), "other-disks" (all of them but the first), "nics", "nvme".
+        """
+
+    @hookspec
     def device_removed(self, machine: Machine, device: Device) -> None:
         """`device` left the running machine (QMP's DEVICE_DELETED). On any thread, perhaps with the lock."""
 

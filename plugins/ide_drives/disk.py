@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from southbridge.block import SECTOR, BlockBackend, BlockError, BlockQueue
 from southbridge.component import State
 from southbridge.errors import RealizeError
+from southbridge.hookspecs import hookimpl
 from southbridge.properties import Link, Property
 
 from . import geometry, smart
@@ -31,8 +32,38 @@ STANDBY, IDLE, ACTIVE = 0x00, 0x80, 0xFF
 class IdeDisk(Drive):
     """An ATA hard disk: CHS, 28- and 48-bit addresses, PIO, multiple and DMA transfers, SMART, power modes."""
 
+    replaced: bool = State(False, doc="The guest reaches the image by other means: the drive is off the cable.")
+
     signature: ClassVar[tuple[int, int]] = (0x00, 0x00)
     ready: ClassVar[int] = DRDY | DSC
+
+    # --- a guest that needs no emulation -------------------------------------------------------------------------
+
+    @hookimpl
+    def emulation_replaced(self, kind: str) -> None:
+        """Leaves the cable."""
+        first = self.bus.number == 0 and self.number == 0
+        if (kind == "disks" or (kind == "other-disks" and not first)) and not self.replaced:
+            self.replaced = True
+            self._ticket += 1
+            self.bus.detach(self)
+
+    def reset(self) -> None:
+        """RESET-, or power. A drive that was replaced is back."""
+        self._attach_unless(False)
+        super().reset()
+
+    def loaded(self) -> None:
+        """Goes on where the saved drive was, on the cable or off."""
+        self._attach_unless(self.replaced)
+        super().loaded()
+
+    def _attach_unless(self, replaced: bool) -> None:
+        attached = self.bus.drives[self.number] is self
+        if attached and replaced:
+            self.bus.detach(self)
+        elif not attached and not replaced and not self.broken:
+            self.bus.attach(self, self.number, self.id)
 
     drive: BlockBackend = Link("blockdevs", doc="The disk's contents.")
     model: str = Property("SOUTHBRIDGE HARDDISK", max_length=40, pattern="^[ -~]*$", doc="Model name.")
