@@ -217,6 +217,16 @@ class BankRegion(Io):
             self._writers[offset << 4 | size] = writer
         return writer
 
+    def link_read_string(self, offset: int, size: int) -> Callable[[int], bytes] | None:
+        """See Io."""
+        name = next((s.string_reader for s in self._specs if s.offset == offset and s.width == size), None)
+        return getattr(self._component, name) if name else None
+
+    def link_write_string(self, offset: int, size: int) -> Callable[[memoryview], int] | None:
+        """See Io."""
+        name = next((s.string_writer for s in self._specs if s.offset == offset and s.width == size), None)
+        return getattr(self._component, name) if name else None
+
     def _linkable(self, offset: int) -> bool:
         return not any(_holds(window, offset, 1) for window in self._large)
 

@@ -56,6 +56,12 @@ class IdeDrive(Protocol):
     def write_data32(self, value: int) -> None:
         """Two words for the data register, the first one low."""
 
+    def read_data(self, words: int) -> bytes:
+        """As many words from the data register as are there at once, at most `words`."""
+
+    def write_data(self, data: memoryview) -> int:
+        """Whole words for the data register, as many as there is room for at once; how many bytes those were."""
+
     def dma_request(self) -> int:
         """DMARQ: how many bytes it can give (positive) or take (negative) at once by DMA; 0 for none."""
 
@@ -213,6 +219,12 @@ class _NoDrive:
     def write_data16(self, value: int) -> None: ...
 
     def write_data32(self, value: int) -> None: ...
+
+    def read_data(self, words: int) -> bytes:
+        return b""
+
+    def write_data(self, data: memoryview) -> int:
+        return len(data) & ~1
 
     def dma_request(self) -> int:
         return 0

@@ -159,6 +159,8 @@ class RegisterSpec:
         self.reader: str | None = None
         self.writer: str | None = None
         self.after_write: str | None = None
+        self.string_reader: str | None = None
+        self.string_writer: str | None = None
         self.mask = (1 << 8 * width) - 1
         self.rw_mask = 0 if access is RO else self._bits(RW, WO)
         self.w1c_mask = self._bits(W1C)
@@ -214,6 +216,19 @@ class RegisterSpec:
     def write(self, method: Method) -> Method:
         """Binds the method that a guest's write calls instead of storing: `method(self, value)`."""
         self.writer = method.__name__
+        return method
+
+    def read_string(self, method: Method) -> Method:
+        """Binds a faster way to read it many times over, as REP INS does: `method(self, items) -> bytes`.
+
+        It gives as many items as it likes, at most `items`, one behind the other; the rest is read one by one.
+        """
+        self.string_reader = method.__name__
+        return method
+
+    def write_string(self, method: Method) -> Method:
+        """The same for writes: `method(self, data) -> int`, which says how many bytes of `data` it took."""
+        self.string_writer = method.__name__
         return method
 
     def written(self, method: Method) -> Method:

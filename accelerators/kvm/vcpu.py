@@ -316,11 +316,11 @@ class KvmVcpu(Vcpu):
         writes, size, port = access & 1, access >> 8 & 0xFF, access >> 16
         ports, page = self._machine.ports, self._page
         with self._machine.lock:
-            for at in range(start, start + count * size, size):
-                if writes:
-                    ports.write(port, size, int.from_bytes(page[at : at + size], "little"))
-                else:
-                    page[at : at + size] = ports.read(port, size).to_bytes(size, "little")
+            end = start + count * size
+            if writes:
+                ports.write_string(port, size, bytes(page[start:end]))
+            else:
+                page[start:end] = ports.read_string(port, size, count)
 
     def _served(self, reason: int) -> ExitReason | None:
         """The rarer exits. Gives why `run` returns, if it does; raises AcceleratorFailure for what can't be served."""

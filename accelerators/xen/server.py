@@ -216,10 +216,9 @@ class Server:
         """INS and OUTS: the items are in guest memory."""
         ports, size, port = self._machine.ports, request.size, request.address
         if request.write:
-            for item in self._fetched(request):
-                ports.write(port, size, item)
+            ports.write_string(port, size, self._fetched(request))
         else:
-            self._stored(request, [ports.read(port, size) for _ in range(request.items)])
+            self._stored(request, ports.read_string(port, size, request.items))
         return request.data
 
     def _memory_access(self, request: Request) -> int:
@@ -227,10 +226,12 @@ class Server:
         address = request.address
         if request.indirect:
             if request.write:
-                for at, item in enumerate(self._fetched(request)):
-                    self._write(address + at * step, size, item)
+                data = self._fetched(request)
+                for at in range(request.items):
+                    self._write(address + at * step, size, int.from_bytes(data[at * size : (at + 1) * size], "little"))
             else:
-                self._stored(request, [self._read(address + at * step, size) for at in range(request.items)])
+                items = (self._read(address + at * step, size) for at in range(request.items))
+                self._stored(request, b"".join(item.to_bytes(size, "little") for item in items))
             return request.data
         value = request.data
         for _ in range(request.items):
@@ -256,20 +257,19 @@ class Server:
         else:
             memory.write(address, size, value)
 
-    def _fetched(self, request: Request) -> list[int]:
+    def _fetched(self, request: Request) -> bytes:
         """The items that the request points to, in their order."""
         size, length = request.size, request.size * request.items
-        first = request.data - (length - size) if request.backwards else request.data
-        data = self._memory.fetch(first, length)
-        items = [int.from_bytes(data[at : at + size], "little") for at in range(0, length, size)]
-        return items[::-1] if request.backwards else items
+        if not request.backwards:
+            return self._memory.fetch(request.data, length)
+        return _reversed(self._memory.fetch(request.data - (length - size), length), size)
 
-    def _stored(self, request: Request, items: list[int]) -> None:
+    def _stored(self, request: Request, items: bytes) -> None:
         """Puts the items where the request points to."""
-        size, length = request.size, request.size * request.items
-        first = request.data - (length - size) if request.backwards else request.data
-        ordered = items[::-1] if request.backwards else items
-        self._memory.store(first, b"".join(item.to_bytes(size, "little") for item in ordered))
+        if not request.backwards:
+            self._memory.store(request.data, items)
+        else:
+            self._memory.store(request.data - (len(items) - request.size), _reversed(items, request.size))
 
     def _configuration(self, request: Request) -> int:
         place, register = request.address >> 32, request.address & 0xFF
@@ -281,3 +281,8 @@ class Server:
                     return request.data
                 return found.config_read(slot, function, register, request.size)
         return -1
+
+
+def _reversed(items: bytes, size: int) -> bytes:
+    """The items of `size` bytes, the last one first."""
+    return b"".join(items[at : at + size] for at in range(len(items) - size, -1, -size))

@@ -187,6 +187,14 @@ class Io(Region):
         """The function that writes just this register, if there is one."""
         return None
 
+    def link_read_string(self, offset: int, size: int) -> Callable[[int], bytes] | None:
+        """What reads a register many times over faster: see RegisterSpec.read_string."""
+        return None
+
+    def link_write_string(self, offset: int, size: int) -> Callable[[memoryview], int] | None:
+        """The same for writes."""
+        return None
+
     def doorbells(self) -> list[tuple[int, int]]:
         """Offsets and widths of writes that say only that there is something to do.
 

@@ -162,6 +162,48 @@ class AddressSpace:
         except Exception as error:  # a device's code may raise anything
             self._write_failed(address, error)
 
+    def read_string(self, address: int, size: int, items: int) -> bytes:
+        """Reads `address` again and again: `items` times `size` bytes, one behind the other (REP INS)."""
+        parts: list[bytes] = []
+        region, offset = self._register_at(address, size)
+        faster = region.link_read_string(offset, size) if region else None
+        while faster is not None and items:
+            try:
+                part = faster(items)
+            except Exception as error:  # a device's code may raise anything
+                self._read_failed(address, size, error)
+                break
+            if not part:
+                break
+            parts.append(part)
+            items -= len(part) // size
+        parts += [self.read(address, size).to_bytes(size, "little") for _ in range(items)]
+        return b"".join(parts)
+
+    def write_string(self, address: int, size: int, data: bytes | memoryview) -> None:
+        """Writes the items of `size` bytes in `data` to `address`, one after the other (REP OUTS)."""
+        left = memoryview(data)
+        region, offset = self._register_at(address, size)
+        faster = region.link_write_string(offset, size) if region else None
+        while faster is not None and left:
+            try:
+                taken = faster(left)
+            except Exception as error:  # a device's code may raise anything
+                self._write_failed(address, error)
+                break
+            if not taken:
+                break
+            left = left[taken:]
+        for at in range(0, len(left), size):
+            self.write(address, size, int.from_bytes(left[at : at + size], "little"))
+
+    def _register_at(self, address: int, size: int) -> tuple[Io | None, int]:
+        """The region whose register of that size is at `address`, unless its device is broken; and the offset in it."""
+        section = self.find(address)
+        if section is None or not isinstance(section.region, Io) or section.region.broken:
+            return None, 0
+        return section.region, address - section.start + section.offset
+
     def _read_unlinked(self, address: int, size: int) -> int:
         section = self.find(address)
         if section is None:

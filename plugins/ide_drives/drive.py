@@ -445,6 +445,23 @@ class Drive(Device):
         if position == buffer.write_end:
             self._output_moved()
 
+    def read_data(self, words: int) -> bytes:
+        """See IdeDrive."""
+        buffer = self.buffer
+        data = buffer.take(2 * min(words, max(buffer.read_end - buffer.position, 0))).tobytes()
+        if data and buffer.position == buffer.read_end:
+            self._input_moved()
+        return data
+
+    def write_data(self, data: memoryview) -> int:
+        """See IdeDrive."""
+        buffer = self.buffer
+        taken = 2 * min(len(data) // 2, max(buffer.write_end - buffer.position, 0))
+        buffer.put(data[:taken])
+        if taken and buffer.position == buffer.write_end:
+            self._output_moved()
+        return taken
+
     # --- DMA -----------------------------------------------------------------------------------------------------
 
     def dma_request(self) -> int:

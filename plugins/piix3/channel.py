@@ -68,6 +68,14 @@ class IdeChannel(Component):
     def _write32(self, value: int) -> None:
         self.cable.selected.write_data32(value)
 
+    @DATA16.read_string
+    def _read_words(self, items: int) -> bytes:
+        return self.cable.selected.read_data(items)
+
+    @DATA16.write_string
+    def _write_words(self, data: memoryview) -> int:
+        return self.cable.selected.write_data(data)
+
     @task_file.read
     def _read_register(self, offset: int, size: int) -> int:
         return self.cable.selected.read_register(offset + 1)

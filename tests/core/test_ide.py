@@ -51,6 +51,13 @@ class StubDrive:
     def write_data32(self, value: int) -> None:
         self.told.append(("data", value))
 
+    def read_data(self, words: int) -> bytes:
+        return b"\x34\x12" * words
+
+    def write_data(self, data: memoryview) -> int:
+        self.told.append(("words", len(data) // 2))
+        return len(data)
+
     def dma_request(self) -> int:
         return 2
 

@@ -344,3 +344,52 @@ def test_a_broken_region_reads_as_ones_and_is_left_alone() -> None:
     assert device.space.read(0, 4) == 0xFFFF_FFFF
     device.space.write(0, 4, 0)
     assert device.calls == []
+
+
+def test_a_string_of_accesses_goes_to_one_address() -> None:
+    """What a region can't do at once is done one by one."""
+    told: list[int] = []
+    values = iter(range(1, 100))
+
+    class Stream(Io):
+        def link_read_string(self, offset: int, size: int) -> Callable[[int], bytes] | None:
+            return (
+                (lambda items: b"\xaa\xbb" * min(items, 2) if not told else b"") if (offset, size) == (2, 2) else None
+            )
+
+        def link_write_string(self, offset: int, size: int) -> Callable[[memoryview], int] | None:
+            return (lambda data: 4 if len(data) > 4 else 0) if (offset, size) == (2, 2) else None
+
+    space = AddressSpace("ports", 0x100)
+    space.root.add(0x10, Stream("stream", 8, lambda o, s: next(values), lambda o, s, value: told.append(value)))
+    assert space.read_string(0x10, 2, 3) == b"\1\0\2\0\3\0"
+    assert space.read_string(0x12, 2, 3) == b"\xaa\xbb" * 3
+    space.write_string(0x12, 2, bytes(range(6)))
+    assert told == [0x0504]
+    assert space.read_string(0x12, 2, 2) == b"\4\0\5\0"
+    assert space.read_string(0x50, 4, 2) == b"\xff" * 8
+    space.write_string(0x50, 1, b"xx")
+
+
+def test_a_device_that_fails_in_a_string_is_broken() -> None:
+    failed: list[Exception] = []
+
+    def fault(region: Io, offset: int, error: Exception) -> None:
+        region.broken = True
+        failed.append(error)
+
+    class Failing(Io):
+        def link_read_string(self, offset: int, size: int) -> Callable[[int], bytes] | None:
+            return lambda items: bytes(1 // (items - items))
+
+        def link_write_string(self, offset: int, size: int) -> Callable[[memoryview], int] | None:
+            return lambda data: 1 // (len(data) - len(data))
+
+    for write in (False, True):
+        space = AddressSpace("ports", 0x100, fault)
+        space.root.add(0, Failing("failing", 8, lambda o, s: 1, lambda o, s, value: None))
+        if write:
+            space.write_string(0, 1, b"xy")
+        else:
+            assert space.read_string(0, 1, 2) == b"\xff\xff"
+    assert [type(error) for error in failed] == [ZeroDivisionError] * 2

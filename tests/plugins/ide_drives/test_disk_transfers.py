@@ -300,3 +300,26 @@ def test_no_sequence_of_accesses_does_harm(
     bench.executor.run_all()
     host.reset()
     assert host.status() in (0x50, 0x7F, 0x00)
+
+
+def test_strings_move_as_single_words_do(bench: Bench, host: IdeDriver, contents: MemoryDisk) -> None:
+    """REP INSW and OUTSW of a sector, in pieces that don't end where a sector does."""
+
+    def command(code: int, lba: int, sectors: int) -> None:
+        for port, value in ((0x1F6, 0xE0), (0x1F2, sectors), (0x1F3, lba), (0x1F4, 0), (0x1F5, 0), (0x1F7, code)):
+            bench.write_port(port, value)
+
+    command(0x20, 4, 2)
+    ports, read = bench.machine.ports, b""
+    for words in (100, 156, 200, 56):
+        bench.executor.run_all()
+        read += ports.read_string(0x1F0, 2, words)
+    assert read == contents.data[4 * 512 : 6 * 512]
+    assert ports.read_string(0x1F0, 2, 2) == b"\xff" * 4
+    command(0x30, 8, 2)
+    written = bytes(range(256)) * 4
+    for start, end in ((0, 300), (300, 512), (512, 1024)):
+        bench.executor.run_all()
+        ports.write_string(0x1F0, 2, written[start:end])
+    bench.executor.run_all()
+    assert bytes(contents.data[8 * 512 : 10 * 512]) == written
