@@ -554,3 +554,15 @@ def test_where_there_is_no_xen() -> None:
 def test_sizes_are_checked() -> None:
     with pytest.raises(SouthbridgeError, match="power of two"):
         XenAccelerator(bucket=0x3000)
+
+
+# --- monitors ----------------------------------------------------------------------------------------------------
+
+
+def test_what_monitors_are_told_of_the_mapcache(guest: Guest) -> None:
+    commands = guest.accelerator.register_monitor_commands(guest.machine)
+    for _ in range(99):
+        guest.machine.hooks.memory_read(0x1000, 16)
+    guest.machine.hooks.memory_read(0x10000, 16)
+    found = commands["query-mapcache"]()
+    assert (found["hits"], found["misses"], found["mapped"], found["hit-rate"]) == (98, 2, 0x20000, 0.98)
