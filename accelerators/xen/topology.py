@@ -13,6 +13,7 @@ by access.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import mmap
@@ -97,8 +98,7 @@ class Topology:
                 control.depopulate(range(first, first + pages))
             else:
                 self._move(piece[1], piece[1].home)
-            if shown.aside is not None:
-                self._hypervisor.device_model.relocate_memory(shown.aside, first, pages)
+            self._put_back(section, shown.aside)
         except OSError as error:
             log.error("%s can't be hidden: %s", section.region.name, error.strerror)
         self._cache.invalidate_range(section.start, section.end)
@@ -118,11 +118,18 @@ class Topology:
 
     def _show_rom(self, section: Section, control: Control) -> bool:
         first, pages = section.start >> PAGE_SHIFT, section.size >> PAGE_SHIFT
+        frames = range(first, first + pages)
         aside = self._put_aside(section, control)
-        control.populate(range(first, first + pages))
-        offset = section.block_offset
-        self._fill(range(first, first + pages), section.block.view[offset : offset + section.size])
-        self._hypervisor.device_model.set_memory_type(MemoryType.ROM, first, pages)
+        try:
+            control.populate(frames)
+            offset = section.block_offset
+            self._fill(frames, section.block.view[offset : offset + section.size])
+            self._hypervisor.device_model.set_memory_type(MemoryType.ROM, first, pages)
+        except OSError:
+            with contextlib.suppress(OSError):
+                control.depopulate(frames)
+            self._put_back(section, aside)
+            raise
         self._shown[section] = Shown(section, aside)
         self._cache.invalidate_range(section.start, section.end)
         return True
@@ -137,7 +144,11 @@ class Topology:
         if piece.frame != piece.home:
             return False  # it shows somewhere else already
         aside = self._put_aside(section, control)
-        self._move(piece, section.start >> PAGE_SHIFT)
+        try:
+            self._move(piece, section.start >> PAGE_SHIFT)
+        except OSError:
+            self._put_back(section, aside)
+            raise
         self._shown[section] = Shown(section, aside)
         self._cache.invalidate_range(section.start, section.end)
         return True
@@ -185,6 +196,11 @@ class Topology:
         aside = self._free_frames(pages, control)
         self._hypervisor.device_model.relocate_memory(first, aside, pages)
         return aside
+
+    def _put_back(self, section: Section, aside: int | None) -> None:
+        if aside is not None:
+            first, pages = section.start >> PAGE_SHIFT, section.size >> PAGE_SHIFT
+            self._hypervisor.device_model.relocate_memory(aside, first, pages)
 
     def _free_frames(self, pages: int, control: Control) -> int:
         if self._next is None:

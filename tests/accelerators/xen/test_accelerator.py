@@ -337,6 +337,22 @@ def test_rom_is_copied_over_ram_that_moves_aside(guest: Guest) -> None:
     assert hooks.memory_read(0x10000, 3) == b"ram"
 
 
+def test_rom_that_the_domain_cant_have_leaves_everything_as_it_was(guest: Guest) -> None:
+    """It is served access by access."""
+    places, model = guest.domain.memory.places, guest.domain.device_model
+    guest.machine.hooks.memory_write(0x10000, b"ram")
+    before = dict(places)
+    block = RamBlock("rom", PAGE_SIZE)
+    block.view[:3] = b"rom"
+    model.refuses = {"type"}
+    with guest.machine.lock:
+        guest.machine.memory.root.add(0x10000, Ram("rom", block, readonly=True), priority=1)
+    assert places == before
+    assert (Space.MEMORY, 0x10000, 0x10FFF) in model.ranges
+    assert guest.domain.send(1, 0x10000, size=2, flags=READ) == int.from_bytes(b"ro", "little")
+    assert guest.machine.hooks.memory_read(0x10000, 3) == b"rom"
+
+
 def test_video_memory_moves_with_its_bar(guest: Guest) -> None:
     places, model = guest.domain.memory.places, guest.domain.device_model
     block = RamBlock("vram", 4 * PAGE_SIZE)
