@@ -161,7 +161,10 @@ class Server:
                 self._machine.cpu_threads[threading.get_ident()] = cpu
                 self.served += 1
                 page.answer(cpu, self._answer(request))
-        self._hypervisor.events.notify(self._ports[cpu])
+        try:
+            self._hypervisor.events.notify(self._ports[cpu])
+        except OSError as error:  # a domain that is being destroyed: its end is told by xenstore
+            log.debug("CPU %d isn't notified: %s", cpu, error.strerror)
 
     def _serve_ring(self) -> None:
         with self._machine.lock:

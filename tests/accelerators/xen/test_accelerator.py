@@ -523,6 +523,21 @@ def test_the_end_is_told(guest: Guest, ask: Any, code: ShutdownCode) -> None:
     assert guest.calls("destroy_ioreq_server")
 
 
+def test_a_cpu_that_is_gone_while_it_is_answered(guest: Guest) -> None:
+    notify, tried = guest.domain.events.notify, threading.Event()
+
+    def refused(port: int) -> None:
+        guest.domain.events.notify = notify  # type: ignore[method-assign]
+        tried.set()
+        raise OSError(107, "xenevtchn_notify: Transport endpoint is not connected")
+
+    guest.domain.events.notify = refused  # type: ignore[method-assign]
+    guest.domain.send(0, 0x501, data=1, wait=False)
+    assert tried.wait(10)
+    guest.domain.port_write(0x502, 2)
+    assert guest.ports == [("out", 1, 1, 1), ("out", 2, 1, 2)]
+
+
 def test_event_channels_that_break_end_the_machine(guest: Guest) -> None:
     guest.domain.port_read(0x600)
 
