@@ -20,9 +20,10 @@ from southbridge.pci.config import STATUS_FIELDS
 from southbridge.registers import RO, bit, bits
 from southbridge.smbus import SmbusBus
 
-from . import acpi, general_events, slots
+from . import acpi, general_events, processors, slots
 from .general_events import GeneralEvents
 from .power_registers import PowerRegisters
+from .processors import Processors
 from .slots import Slots
 from .smbus import SmbusHost
 
@@ -111,6 +112,7 @@ class Piix4Acpi(PciDevice):
     power: PowerRegisters = Part(PowerRegisters)
     general: GeneralEvents = Part(GeneralEvents)
     slots: Slots = Part(Slots)
+    processors: Processors = Part(Processors)
     smbus: SmbusHost = Part(SmbusHost)
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -131,6 +133,7 @@ class Piix4Acpi(PciDevice):
         self.claim_ports(self.smi, SMI_PORTS, priority=1)
         self.claim_ports(self.general.registers, general_events.BASE)
         self.claim_ports(self.slots.registers, slots.BASE)
+        self.claim_ports(self.processors.registers, processors.BASE)
         try:
             self._tables = Published(self.machine)
         except ValueError as error:
@@ -256,6 +259,11 @@ class Piix4Acpi(PciDevice):
         """Another device has a general purpose event happen."""
         self.general.happen(number)
         return True
+
+    @hookimpl
+    def cpu_plugged(self) -> None:
+        """The guest is to look which CPU came."""
+        self.general.happen(processors.EVENT)
 
     @hookimpl
     def machine_powerdown(self) -> bool:
