@@ -41,6 +41,7 @@ def run_to_end(machine: Machine, around: Callable[[], AbstractContextManager[Non
             try:
                 with around():
                     gc.freeze()  # what is there now stays: looking through it time and again would stop the guest
+                    gc.enable()
                     outcome = machine.run()
             finally:
                 machine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the options say; gives the exit status."""
+    gc.disable()  # until the machine runs: what is made until then stays
     logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.WARNING)
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_INPUT
     except BrokenPipeError:
         return FAILED
+    finally:
+        gc.enable()
 
 
 def _main(arguments: Sequence[str]) -> int:
