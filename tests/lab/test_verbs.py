@@ -74,3 +74,35 @@ def test_linux(model: str, tmp_path: Path) -> None:
     assert {"guest: pci 8086:1237", "guest: pci 8086:7000", "guest: pci 8086:7010", "guest: pci 8086:7113"} <= {
         *devices
     }
+
+
+RESTRICT = """\
+create-r: status 0
+start-r: heard
+r: Uid: {uid}
+r: Gid: 131072
+r: root /run/xen/qemu-root-
+cd-eject-r: status 0
+cd-insert-r: status 0
+monitor-r: status 0
+VM status: running
+save-r: status 0
+restore-r: status 0
+restored-r: counts on
+destroy-r: status 0
+destroy-r: gone
+create-u: status 0
+start-u: heard
+u: Uid: 2000
+u: Gid: 2000
+u: root /
+destroy-u: status 0
+destroy-u: gone
+models: 0
+"""
+
+
+def test_few_rights() -> None:
+    """Not QEMU's: it opens no image after a restore in an empty root folder, so that its guest stands still."""
+    result = results(said(run_in_dom0(f"exec ./restrict.sh {PROGRAM}", disks=program_disks())))
+    assert result == RESTRICT.format(uid=131072 + 1).splitlines()

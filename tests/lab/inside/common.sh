@@ -1,5 +1,6 @@
 # What the lab's scripts share. Lines that begin with "#" are remarks; every other line is a result.
 patience=120
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd # which bash wants for <(...)
 
 seconds() { read -r up _ < /proc/uptime; echo "$up"; }
 
@@ -17,20 +18,29 @@ step() {
     return $status
 }
 
+# follow FILE FROM TEXT: waits until a line with the text comes in the file; FROM is tail's, +1 for all, 0 for new ones.
+# Nothing polls: there is one CPU, and starting programs takes its time here.
+follow() {
+    local found pid
+    exec 3< <(exec timeout $patience tail -n "$2" -F "$1" 2> /dev/null)
+    pid=$!
+    grep -q -m 1 "$3" <&3
+    found=$?
+    kill $pid 2> /dev/null
+    exec 3<&-
+    return $found
+}
+
 # heard NAME TEXT FILE: waits until a line of the file has the text.
 heard() {
-    local tries=0
-    until grep -qs "$2" "$3"; do
-        tries=$((tries + 1))
-        if [ $tries -gt $((patience * 5)) ]; then
-            echo "$1: not heard"
-            tail -n 5 "$3" | sed 's/^/#   /'
-            return 1
-        fi
-        sleep 0.2
-    done
-    echo "$1: heard"
-    echo "# $1 heard at $(seconds)"
+    if follow "$3" +1 "$2"; then
+        echo "$1: heard"
+        echo "# $1 heard at $(seconds)"
+    else
+        echo "$1: not heard"
+        tail -n 5 "$3" | sed 's/^/#   /'
+        return 1
+    fi
 }
 
 # count FILE: how many ticks the guest has counted.
@@ -38,14 +48,7 @@ count() { local n; n=$(tr -d '\r' < "$1" | sed -n 's/^tick \([0-9a-f]\{4\}\)$/\1
 
 # ticks_on NAME FILE: waits for the guest to count on from where it is.
 ticks_on() {
-    local before tries=0
-    before=$(count "$2")
-    until [ "$(count "$2")" -gt "$before" ]; do
-        tries=$((tries + 1))
-        [ $tries -gt $((patience * 5)) ] && { echo "$1: stands still"; return 1; }
-        sleep 0.2
-    done
-    echo "$1: counts on"
+    if follow "$2" 0 '^tick '; then echo "$1: counts on"; else echo "$1: stands still"; return 1; fi
 }
 
 # gone NAME GUEST: waits until there is no such domain.
@@ -53,8 +56,8 @@ gone() {
     local tries=0
     while xl domid "$2" > /dev/null 2>&1; do
         tries=$((tries + 1))
-        [ $tries -gt $((patience * 5)) ] && { echo "$1: still there"; return 1; }
-        sleep 0.2
+        [ $tries -gt $patience ] && { echo "$1: still there"; return 1; }
+        sleep 1
     done
     echo "$1: gone"
 }

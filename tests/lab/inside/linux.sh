@@ -3,7 +3,7 @@
 . ./common.sh
 model=$1
 serial=/tmp/serial.log
-patience=400
+patience=${2:-400}
 cp linux.img /tmp/linux.img
 
 cat > /tmp/l.cfg <<END
