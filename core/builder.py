@@ -91,14 +91,10 @@ def choose_accelerator(description: Description) -> tuple[Accelerator, list[Call
     refused: list[str] = []
     for index, choice in enumerate(choices):
         candidates = _automatic() if choice.type_name == AUTO else [choice]
-        usable: list[tuple[Accelerator, Availability]] = []
-        for candidate in candidates:
-            try:
-                usable.append(_checked(candidate, description.cpu))
-            except SouthbridgeError as error:
-                refused.append(f"{candidate.type_name}: {error}")
+        usable, reasons_against = _usable(candidates, description.cpu)
+        refused += reasons_against
         if usable:
-            chosen, found = max(usable, key=lambda item: (item[1].preferred, item[0].preference))
+            chosen, found = _best(usable)
             others = f" (not usable: {'; '.join(refused)})" if refused else ""
             log.info("accelerator %s: %s%s", chosen.name, found.reason, others)
             return chosen, [partial(_made, later, description.cpu) for later in choices[index + 1 :]]
@@ -106,11 +102,32 @@ def choose_accelerator(description: Description) -> tuple[Accelerator, list[Call
     raise DescriptionError(f"no accelerator can be used here: {reasons}", choices[0].location, "accelerator")
 
 
+def _usable(candidates: Iterable[Choice], cpu: str) -> tuple[list[tuple[Accelerator, Availability]], list[str]]:
+    """Those that can be used here and can show the CPU model `cpu`, and why the others can't."""
+    usable: list[tuple[Accelerator, Availability]] = []
+    refused: list[str] = []
+    for candidate in candidates:
+        try:
+            usable.append(_checked(candidate, cpu))
+        except SouthbridgeError as error:
+            refused.append(f"{candidate.type_name}: {error}")
+    return usable, refused
+
+
+def _best(usable: list[tuple[Accelerator, Availability]]) -> tuple[Accelerator, Availability]:
+    return max(usable, key=lambda item: (item[1].preferred, item[0].preference))
+
+
 def accelerator_named(machine: Machine, name: str) -> Accelerator:
     """The accelerator `name` for `machine`, not attached yet, with the properties that the description gives it.
 
-    Raises SouthbridgeError if there is none, or it can't be used here.
+    `auto` is the best of those that can be used. Raises SouthbridgeError if there is none, or it can't be used here.
     """
+    if name == AUTO:
+        usable, refused = _usable(_automatic(), machine.cpu.name)
+        if not usable:
+            raise SouthbridgeError(f"no accelerator can be used here: {'; '.join(refused) or 'none is installed'}")
+        return _best(usable)[0]
     cls = load("accelerators", name)
     values = machine.accelerator_choices.get(name, {})
     try:

@@ -70,6 +70,7 @@ class Machine:
         cpus: int = 1,
         cpu: CpuModel | None = None,
         clock: Clock | None = None,
+        lock: threading.RLock | None = None,
         strict: bool = False,
     ) -> None:
         self.name = name
@@ -89,7 +90,7 @@ class Machine:
         """The machine ends when the guest switches it off; else it only stands still from then on."""
         self.starts_paused = False
         """It waits to be told to go on when it is run."""
-        self.lock = threading.RLock()
+        self.lock = lock or threading.RLock()
         """Guards everything that the guest can see."""
         self.hooks = MachineHooks()
         self.clock = clock or Clock()

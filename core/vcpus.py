@@ -163,6 +163,12 @@ class VcpuThread:
         if self._thread.is_alive():
             raise SouthbridgeError(f"vCPU {self.index} didn't stop within {PATIENCE:.0f} s")
 
+    def dismiss(self) -> None:
+        """Has the thread end, without waiting for that: it is parked. For whoever holds the lock."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def _main(self) -> None:

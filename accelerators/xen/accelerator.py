@@ -63,7 +63,7 @@ class XenAccelerator(Accelerator):
     domain: int | None = Property(
         None, ge=1, le=0x7FEF, doc=f"The domain's number; by default the environment's {DOMAIN_VARIABLE}."
     )
-    cpu: str = Property("auto", doc="Simulated: the accelerator that runs the guest's CPU.")
+    cpu: str = Property("unicorn", doc="Simulated: the accelerator that runs the guest's CPUs, or `auto`.")
     bucket: Size = Property(BUCKET, ge=4096, doc="How much of guest memory is mapped at a time; a power of two.")
     budget: Size = Property(BUDGET, ge=4096, doc="How much of guest memory is mapped at most.")
     restrict: bool = Property(False, doc="Gives up access to other domains once everything is open.")
@@ -149,6 +149,7 @@ class XenAccelerator(Accelerator):
         self._ranges = Ranges(machine, domain.device_model, self.server.id, self.offloads)
         self._ranges.follow()
         if domain.exchange is not None:
+            self.dirty.report(True)  # those who run CPUs may have translated what devices write over
             domain.exchange.on_shutdown = lambda cpu: self._vcpus[cpu].shut_down()
             domain.exchange.on_failure = lambda cpu, error: self._vcpus[cpu].fail(error)
         machine.services.append(self.lifecycle)

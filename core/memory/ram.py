@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from functools import cached_property
+import os
+import weakref
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ PAGE_SHIFT = 12
 
 MAP_NORESERVE = 0x4000
 """Linux's flag, which Python's mmap module has no name for: memory is found when it is touched."""
+MAP_FIXED = 0x10
+"""Another one: in place of what is mapped there."""
+
+_MOVED_AT_ONCE = 1 << 20
 
 
 class RamBlock:
@@ -31,6 +37,7 @@ class RamBlock:
         self.size = size
         self.dirty: list[DirtyPages] = []
         """Who wants to know of writes; empty almost always."""
+        self._descriptor: int | None = None
 
     def __repr__(self) -> str:
         return f"<RamBlock {self.name} {self.size:#x}>"
@@ -50,7 +57,51 @@ class RamBlock:
         """The host's virtual address of the first byte."""
         return ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
 
+    def share(self) -> int:
+        """A descriptor of the host's memory, by which its pages can be mapped a second time. The block closes it.
+
+        The first call moves the contents, once, to memory that can be; its address stays.
+        """
+        if self._descriptor is None:
+            descriptor = os.memfd_create(self.name)
+            weakref.finalize(self, os.close, descriptor)
+            os.truncate(descriptor, self.size)
+            if "buffer" in vars(self):
+                self._move_to(descriptor)
+            else:
+                flags = mmap.MAP_SHARED | MAP_NORESERVE
+                self.buffer = mmap.mmap(descriptor, self.size, flags=flags)
+            self._descriptor = descriptor
+        return self._descriptor
+
+    def _move_to(self, descriptor: int) -> None:
+        import numpy as np
+
+        for at in range(0, self.size, _MOVED_AT_ONCE):
+            part = self.view[at : at + _MOVED_AT_ONCE]
+            if np.frombuffer(part, np.uint64).any():
+                os.pwrite(descriptor, part, at)
+        map_at(self.host_address, self.size, descriptor, 0)
+
     def mark_dirty(self, offset: int, length: int) -> None:
         """Tells whoever logs this block that `length` bytes at `offset` changed."""
         for log in self.dirty:
             log.mark(offset, length)
+
+
+def map_at(address: int, size: int, descriptor: int, offset: int) -> None:
+    """The file's memory takes the place of what this process has at `address`, for reading and writing.
+
+    Raises OSError.
+    """
+    access, flags = mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED | MAP_FIXED | MAP_NORESERVE
+    if _libc().mmap(address, size, access, flags, descriptor, offset) != address:
+        raise OSError(ctypes.get_errno(), "mmap")
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    return libc
