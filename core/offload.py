@@ -39,6 +39,10 @@ class Offload:
         accelerator = self._machine.accelerator
         return accelerator is not None and platform in accelerator.offloads
 
+    def plays(self, device: Device) -> bool:
+        """Whether the accelerator plays `device` now: its model sleeps."""
+        return device in self._devices
+
     def begin(self) -> None:
         """The accelerator takes over what it plays. Its vCPUs are there, and stand still. With the lock held.
 

@@ -234,6 +234,12 @@ class XenAccelerator(Accelerator):
             self._ranges.remove(Space.MEMORY, section)
 
     @hookimpl
+    def a20_changed(self, enabled: bool) -> None:
+        """See hookspecs."""
+        if self._domain is not None and self._domain.exchange is not None:
+            self._domain.exchange.set_a20(enabled)
+
+    @hookimpl
     def dirty_log_start(self, region: Ram) -> bool | None:
         """See hookspecs."""
         return self.dirty.start(region)

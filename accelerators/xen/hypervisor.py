@@ -254,6 +254,9 @@ class Exchange(Protocol):
     def set_tsc(self, cpu: int, value: int) -> None:
         """Sets it."""
 
+    def set_a20(self, enabled: bool) -> None:
+        """The A20 gate, which no domain of the real Xen has."""
+
     def take(self, platform: str, state: dict[str, Any]) -> None:
         """The hypervisor plays a platform device from the saved `state` on."""
 

@@ -81,15 +81,13 @@ class Cpus:
         apic = self._outer.local_apics.get(cpu)
         if apic is not None:
             state.cr8, state.msrs[_APIC_BASE] = apic.cr8, apic.base
-        state.a20 = self._outer.a20.enabled
         return state
 
     def load_cpu(self, cpu: int, state: X86State) -> None:
-        """See hypervisor.Exchange. A20 is always open, as it is under Xen."""
+        """See hypervisor.Exchange."""
         self._inner.msrs.load(self._outer.msrs.save())
         own = copy.copy(state)
         own.msrs = {number: value for number, value in state.msrs.items() if number not in _REGISTERS_OF_THE_APIC}
-        own.a20 = True
         self._threads[cpu].load(own)
 
     def tsc(self, cpu: int) -> int | None:
@@ -101,6 +99,10 @@ class Cpus:
     def set_tsc(self, cpu: int, value: int) -> None:
         """See hypervisor.Exchange."""
         self._threads[cpu].vcpu.set_tsc(value)
+
+    def set_a20(self, enabled: bool) -> None:
+        """See hypervisor.Exchange."""
+        self._inner.hooks.call.a20_changed(enabled=enabled)
 
     def take(self, platform: str, state: dict[str, Any]) -> None:
         """See hypervisor.Exchange."""

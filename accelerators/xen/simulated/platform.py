@@ -14,6 +14,8 @@ from southbridge.discovery import load
 from southbridge.interrupts import Pin
 from southbridge.machine import Machine
 
+CONTROLLERS = frozenset({"i8259", "ioapic", "lapic"})
+"""Devices that listen to the others' lines and messages."""
 LINKS = 4
 
 
@@ -66,6 +68,7 @@ class Inner(Machine):
         )
         self._outer = outer
         self.ram = outer.ram
+        self.a20 = outer.a20
         self.guest_errors = outer.guest_errors
         self.accelerator_choices = outer.accelerator_choices
         self.tsc_hz = outer.tsc_hz
@@ -82,6 +85,10 @@ class Platform:
         self._inner = inner
         self._outer = outer
         self._devices: dict[str, Device] = {}
+        self._taken: dict[str, dict[str, Any]] = {}
+        """What each was taken with."""
+        self._states: dict[str, dict[str, Any]] = {}
+        """Of the devices that are still to be given back."""
         self._lines: list[Pin] = [wire.pin() for wire in inner.isa.wires]
         self._link_pins: list[Pin] = [wire.pin() for wire in inner.isa.wires]
         self._asserted: set[tuple[int, int, int]] = set()
@@ -97,17 +104,22 @@ class Platform:
         """Plays the device from its saved state on."""
         if not self._devices:
             self._let_go()
+            self._taken.clear()
         device = make_device(self._inner, cast("type[Device]", load("devices", name)), name)
         self._inner.plug(device)
         device.load(state)
         self._devices[name] = device
+        self._taken[name] = state
+        # What a device does to its lines while it is taken is no event: controllers have seen it before.
+        for controller in CONTROLLERS & self._devices.keys():
+            self._devices[controller].load(self._taken[controller])
 
     def give(self, name: str) -> dict[str, Any]:
-        """No longer does: its state."""
-        device = self._devices.pop(name)
-        state = device.save()
-        self._inner.unplug(device)
-        return state
+        """No longer does: its state, as it was while all were there, since those that go let go of their lines."""
+        if not self._states:
+            self._states = {name: device.save() for name, device in self._devices.items()}
+        self._inner.unplug(self._devices.pop(name))
+        return self._states.pop(name)
 
     def _let_go(self) -> None:
         """Who drives the lines says so anew."""
