@@ -52,8 +52,9 @@ def restore(
 ) -> Machine:
     """A machine that goes on where the one in the snapshot at `path` stood, once it is run.
 
-    `accelerator` runs it, by default what the description says; `settings` change its back ends. Raises
-    SouthbridgeError for a file that is no whole snapshot, or one that can't be restored here; nothing is left then.
+    `accelerator` runs it, with the properties that the description gives it, or by default what the description says;
+    `settings` change its back ends. Raises SouthbridgeError for a file that is no whole snapshot, or one that can't be
+    restored here; nothing is left then.
     """
     with Reader(path) as reader:
         reader.verify()
@@ -96,10 +97,19 @@ def _description(reader: Reader, header: Header, accelerator: str | None, settin
         raise reader.error("damaged: its description isn't a machine's") from None
     assert isinstance(tree, Table)
     if accelerator is not None:
-        choice = from_plain(accelerator, OptionLocation("--accelerator", 1, 1))
+        choice = from_plain(_choice(header, accelerator), OptionLocation("--accelerator", 1, 1))
         kept = {key: node for key, node in tree.entries.items() if key != "on_internal_error"}
         tree = Table({**kept, "accelerator": choice}, {**tree.keys, "accelerator": place}, place)
     return described(Path(reader.path), with_settings(tree, settings))
+
+
+def _choice(header: Header, name: str) -> Any:
+    """The accelerator `name`, with the properties that the description gives it if it is one of its own."""
+    own = header.description.get("accelerator")
+    for choice in own if isinstance(own, list) else [own]:
+        if isinstance(choice, dict) and choice.get("type") == name:
+            return choice
+    return name
 
 
 class _Restorer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -48,6 +49,7 @@ class Player(Successor):
         super().attach(machine)
         self.held: dict[str, Any] = {}
         self.lines: list[tuple[int, bool]] = []
+        self.on_message: Callable[[int], None] = lambda data: None
 
     @hookimpl
     def offload_device(self, device: Device, state: dict[str, Any]) -> bool:
@@ -68,7 +70,12 @@ class Player(Successor):
 
     @hookimpl
     def msi_send(self, address: int, data: int) -> bool:
+        self.on_message(data)
         return True
+
+
+class Talker(Device):
+    """A device that nobody plays."""
 
 
 def metronome(pc: Pc) -> Metronome:
@@ -104,6 +111,27 @@ def test_an_offloaded_device_sleeps() -> None:
     pc = pc_with_steps(swap)
     pc.plug(Metronome)
     pc.run()
+
+
+def test_a_device_that_sleeps_sends_no_messages() -> None:
+    """It hears its lines still, with registers that are out of date."""
+    player = Player(spins)
+    sent: list[int] = []
+
+    def swap(pc: Pc) -> None:
+        device = metronome(pc)
+        other = pc.machine.devices["Talker"]
+        pc.machine.swap_accelerator(player)
+        player.on_message = sent.append
+        pc.machine.send_msi(device, 0xFEE0_0000, 1)
+        pc.machine.send_msi(other, 0xFEE0_0000, 2)
+        quit_machine(pc.machine)
+
+    pc = pc_with_steps(swap)
+    pc.plug(Metronome)
+    pc.plug(Talker)
+    pc.run()
+    assert sent == [2]
 
 
 def test_it_comes_back_as_the_accelerator_left_it() -> None:

@@ -8,6 +8,8 @@ import pytest
 from southbridge import Machine
 from southbridge.accelerators.xen import XenAccelerator
 from southbridge.accelerators.xen.mapcache import Statistics
+from southbridge.builder import build
+from southbridge.description import load
 from southbridge.life import ShutdownReason
 from southbridge.units import KiB, MiB
 
@@ -16,6 +18,7 @@ from tests.guests.build import disk_guest
 from tests.guests.conversation import plain
 from tests.guests.southbridge import describe, run_southbridge
 from tests.guests.swaps import UNICORN, Marks, Plan, machine_for, run_machine
+from tests.guests.test_snapshots import DISK_PASSES, restored, save_at
 from tests.guests.test_swaps import MANY
 
 ACCELERATOR = "{type: xen, hypervisor: simulated, bucket: 64K, budget: 1M}"
@@ -62,9 +65,13 @@ def test_apic_guest_passes(apic_guest: Path, tmp_path: Path) -> None:
 
 
 def test_disk_is_read_through_a_small_mapcache(images: Path, tmp_path: Path) -> None:
-    """A guest of 128 MiB, of which 1 MiB is mapped at most: what it read by DMA is right, and nearly all hits."""
+    """A guest of 256 MiB, of which 1 MiB is mapped at most: what it read by DMA is right, and nearly all hits."""
     image, crc = disk_guest(images, sectors=16384, passes=3)
-    machine, serial = machine_for(tmp_path, image, accelerator=ACCELERATOR)
+    description = on_xen(describe(tmp_path, image=image))
+    serial = tmp_path / "serial.out"
+    with description.open("a") as file:
+        file.write(f"chardevs:\n  serial0: {{type: file, path: '{serial}'}}\n")
+    machine = build(load(str(description), ["memory=256M"]))
     ran = run_machine(machine, serial, Plan(0, 0))
     assert expect.disk_crc(ran.output) == crc
     assert expect.parse_cpu_report(ran.output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
@@ -126,3 +133,25 @@ def test_apic_guest_under_exchanges(apic_guest: Path, tmp_path: Path, seed: int)
     ran = run_machine(machine, serial, plan)
     assert ran.swaps
     assert expect.cpu_failures(expect.parse_cpu_report(ran.output), expect.APIC_SOURCES) == {}
+
+
+# --- snapshots ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+@pytest.mark.usefixtures("runtime")
+@pytest.mark.parametrize(("source", "target"), [("xen", "unicorn"), ("unicorn", "xen"), ("xen", "xen")])
+def test_a_guest_goes_on_from_a_snapshot(source: str, target: str, images: Path, tmp_path: Path) -> None:
+    image, crc = disk_guest(images, sectors=256, passes=DISK_PASSES)
+    choices = {"xen": ACCELERATOR, "unicorn": "unicorn"}
+    both = f"[{choices[source]}, {choices['xen' if source == 'unicorn' else 'unicorn']}]"
+    snapshot = tmp_path / "snapshot"
+    before = save_at(5, describe(tmp_path, image=image), both, snapshot)
+    output = before + restored(snapshot, target)
+    assert expect.disk_crc(output) == crc
+    assert expect.parse_cpu_report(output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
