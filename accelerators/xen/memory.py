@@ -49,6 +49,8 @@ class DomainMemory:
             section = self._space.find(address)
             if section is None:
                 part = min(length, self._space.next_start(address) - address)
+                if part <= 0:
+                    raise GuestMemoryError(address, "no memory")  # beyond all addresses
             else:
                 part = min(length, section.end - address)
                 if section.ram is None:

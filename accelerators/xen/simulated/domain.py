@@ -71,7 +71,7 @@ class Domain:
         self.inner.ports.root.add(0, self.requests.ports, priority=-1)
         self.inner.bus_memory.add(0, self.requests.memory)
         self._platform = Platform(self.inner, machine)
-        self.memory = ForeignMemory(self.frames, self.requests)
+        self.memory = ForeignMemory(self.frames, (self.requests.page, self.requests.ring))
         self.device_model = DeviceModel(self.inner, self._platform, self.frames, self.requests)
         self.control: Control | None = Control(self.frames)
         self._cpus = Cpus(self.inner, machine, self._platform)

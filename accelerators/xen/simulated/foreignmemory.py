@@ -15,15 +15,14 @@ from southbridge.memory.ram import MAP_NORESERVE, map_at
 
 from ..hypervisor import PAGE_SHIFT
 from .frames import Frames
-from .requests import Requests
 
 
 class ForeignMemory:
     """See hypervisor.ForeignMemory. What is public beside that is for tests: it has mapping fail."""
 
-    def __init__(self, frames: Frames, requests: Requests) -> None:
+    def __init__(self, frames: Frames, ioreq_pages: tuple[memoryview, memoryview] | None = None) -> None:
         self._frames = frames
-        self._requests = requests
+        self._ioreq_pages = ioreq_pages
         self._views: dict[int, int] = {}
         """The address of each view that is mapped."""
         self._libc = _libc()
@@ -84,7 +83,8 @@ class ForeignMemory:
 
     def map_ioreq_pages(self, server: int) -> tuple[memoryview, memoryview]:
         """See hypervisor.ForeignMemory."""
-        return self._requests.page, self._requests.ring
+        assert self._ioreq_pages is not None
+        return self._ioreq_pages
 
     def unmap_ioreq_pages(self) -> None:
         """See hypervisor.ForeignMemory."""
