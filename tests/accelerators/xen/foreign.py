@@ -11,8 +11,8 @@ from southbridge.accelerators.xen.hypervisor import PAGE_SIZE
 class TinyForeignMemory:
     """`frames` frames of memory.
 
-    What is mapped is a copy that goes back when it is unmapped, so that a view that is used too long is found: its
-    bytes are 0xDD then.
+    What is mapped is a copy: what is stored there goes back, and to other copies, at the next call; so that a view that
+    is used too long is found: its bytes are 0xDD then.
     """
 
     def __init__(self, frames: int) -> None:
@@ -24,12 +24,13 @@ class TinyForeignMemory:
         self.limit: int | None = None
         """How many frames can be mapped at once."""
         self.maps = 0
-        self._mapped: dict[int, tuple[memoryview, list[int | None]]] = {}
+        self._mapped: dict[int, tuple[memoryview, bytearray, list[int | None]]] = {}
+        """Each view, what it showed at the last call, and its places."""
 
     @property
     def mapped(self) -> int:
         """How many frames are mapped."""
-        return sum(len(places) for _, places in self._mapped.values())
+        return sum(len(places) for _, _, places in self._mapped.values())
 
     def map(self, frames: Sequence[int]) -> tuple[memoryview, list[int]]:
         """See ForeignMemory."""
@@ -42,7 +43,7 @@ class TinyForeignMemory:
         for at, place in enumerate(places):
             if place is not None:
                 view[at * PAGE_SIZE : (at + 1) * PAGE_SIZE] = self._frame(place)
-        self._mapped[id(view)] = view, places
+        self._mapped[id(view)] = view, bytearray(view), places
         return view, [-errno.EINVAL if place is None else 0 for place in places]
 
     def unmap(self, view: memoryview) -> None:
@@ -52,11 +53,22 @@ class TinyForeignMemory:
         view[:] = b"\xdd" * len(view)
 
     def synchronize(self) -> None:
-        """What was stored through mappings is in the memory."""
-        for view, places in self._mapped.values():
-            for at, place in enumerate(places):
-                if place is not None:
-                    self._frame(place)[:] = view[at * PAGE_SIZE : (at + 1) * PAGE_SIZE]
+        """What was stored through a mapping is in the memory, and in other mappings of the same frame."""
+        pages = [
+            (
+                view[at * PAGE_SIZE : (at + 1) * PAGE_SIZE],
+                memoryview(shown)[at * PAGE_SIZE : (at + 1) * PAGE_SIZE],
+                place,
+            )
+            for view, shown, places in self._mapped.values()
+            for at, place in enumerate(places)
+            if place is not None
+        ]
+        for view, shown, place in pages:
+            if view != shown:
+                self._frame(place)[:] = view
+        for view, shown, place in pages:
+            view[:] = shown[:] = self._frame(place)
 
     def _frame(self, place: int) -> memoryview:
         return memoryview(self.memory)[place * PAGE_SIZE : (place + 1) * PAGE_SIZE]

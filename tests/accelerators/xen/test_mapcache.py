@@ -6,7 +6,7 @@ import random
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from southbridge.accelerators.xen.hypervisor import PAGE_SIZE
 from southbridge.accelerators.xen.mapcache import Lock, MapCache
@@ -286,6 +286,7 @@ _ACTIONS = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_ACTIONS, max_size=40))
+@example([("lock", 0, 1, 0), ("invalidate", 0, 0, 0), ("write", 0, 1, 1), ("invalidate", 0, 0, 0), ("read", 0, 1, 0)])
 def test_it_behaves_as_plain_memory_with_holes(actions: list[tuple[str, int, int, int]]) -> None:
     """Against a model. A page is taken away only together with an invalidation, as hypervisors do."""
     memory, cache = make(frames=24, buckets=3)
