@@ -42,8 +42,8 @@ RING_SLOTS = 511
 MOST_ITEMS = PAGE_SIZE
 """Repeated instructions come in pieces of at most so many items."""
 
-_SLOT = struct.Struct("<QQIIIHBB")
-"""Address, data, count, size, event channel, padding, state and flags, type."""
+_SLOT_QUADS = SLOT_SIZE // 8
+"""Address; data; count and size; event channel, padding, state and flags, and type."""
 _RING_SLOT = struct.Struct("<II")
 _STATE = 30
 """Where in a slot the byte with the state is."""
@@ -51,6 +51,7 @@ _STATE_BITS = 0x0F
 _INDIRECT, _READ, _BACKWARDS = 1 << 4, 1 << 5, 1 << 6
 _SIZES = (1, 2, 4, 8)
 _PORT = int(Kind.PORT)
+_READY, _IN_PROCESS, _ANSWERED = int(State.READY), int(State.IN_PROCESS), int(State.ANSWERED)
 _PORTS = 0x1_0000
 _CONFIGURATION_SPACE = 256
 
@@ -127,7 +128,6 @@ class SynchronousPage:
 
     def __init__(self, page: memoryview) -> None:
         flat = page.cast("B")
-        self._page = flat
         self._bytes = flat
         self._quads = flat.cast("Q")
         self._words = flat.cast("I")
@@ -142,20 +142,21 @@ class SynchronousPage:
 
     def take(self, cpu: int) -> Request | None:
         """The CPU's request, if there is one; it waits for `answer` then, also if this raises Nonsense."""
-        at = cpu * SLOT_SIZE
-        flags = self._bytes[at + _STATE]
-        if flags & _STATE_BITS != State.READY:
+        quads = self._quads
+        at = cpu * _SLOT_QUADS
+        last = quads[at + 3]  # event channel, padding, state and flags, type
+        if last >> 48 & _STATE_BITS != _READY:
             return None
-        copy = bytes(self._page[at : at + SLOT_SIZE])
-        self._bytes[at + _STATE] = flags & ~_STATE_BITS | State.IN_PROCESS
-        address, data, count, size, _, _, flags, kind = _SLOT.unpack(copy)
-        return checked(kind, flags, address, size, count, data)
+        address, data, sizes = quads[at], quads[at + 1], quads[at + 2]
+        flags = last >> 48 & 0xFF
+        self._bytes[cpu * SLOT_SIZE + _STATE] = flags & ~_STATE_BITS | _IN_PROCESS
+        return checked(last >> 56, flags, address, sizes >> 32, sizes & 0xFFFF_FFFF, data)
 
     def answer(self, cpu: int, data: int) -> None:
         """The CPU goes on, once it is notified: first the data, then the state that lets it look."""
         at = cpu * SLOT_SIZE
         self._quads[at // 8 + 1] = data & 0xFFFF_FFFF_FFFF_FFFF
-        self._bytes[at + _STATE] = self._bytes[at + _STATE] & ~_STATE_BITS | State.ANSWERED
+        self._bytes[at + _STATE] = self._bytes[at + _STATE] & ~_STATE_BITS | _ANSWERED
 
 
 class BufferedPage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import threading
@@ -15,6 +16,8 @@ class EventChannels:
     def __init__(self, notified: Callable[[int], None]) -> None:
         self._notified = notified
         self._descriptor: int | None = os.eventfd(0, os.EFD_CLOEXEC)
+        self._write = ctypes.PyDLL(None).eventfd_write  # keeps the interpreter's lock: it waits for nothing
+        self._write.argtypes = [ctypes.c_int, ctypes.c_uint64]
         self._mutex = threading.Lock()
         self._arrived: deque[int | None] = deque()
         self._masked: set[int] = set()
@@ -40,13 +43,12 @@ class EventChannels:
 
     def wait(self) -> int | None:
         """See hypervisor.EventChannels."""
-        while True:
-            try:
-                return self._arrived.popleft()
-            except IndexError:
-                if self._descriptor is None:
-                    return None
-                os.eventfd_read(self._descriptor)
+        arrived = self._arrived
+        while not arrived:
+            if self._descriptor is None:
+                return None
+            os.eventfd_read(self._descriptor)
+        return arrived.popleft()
 
     def unmask(self, port: int) -> None:
         """See hypervisor.EventChannels."""
@@ -82,7 +84,7 @@ class EventChannels:
 
     def _tell(self) -> None:
         if self._descriptor is not None:
-            os.eventfd_write(self._descriptor, 1)
+            self._write(self._descriptor, 1)
 
     def close(self) -> None:
         """Nobody waits any more."""

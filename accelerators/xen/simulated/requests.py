@@ -6,7 +6,6 @@ range of the server's read as ones. What waits for a server that goes away reads
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import struct
 import threading
@@ -215,5 +214,7 @@ class Requests:
 
     def _go_on(self, answer: threading.Lock) -> None:
         if answer.locked():
-            with contextlib.suppress(RuntimeError):  # somebody else did meanwhile
+            try:
                 answer.release()
+            except RuntimeError:  # somebody else did meanwhile
+                return

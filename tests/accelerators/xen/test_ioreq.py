@@ -108,27 +108,28 @@ def test_a_request_that_is_changed_after_it_was_taken_is_served_as_it_was() -> N
 
 
 def test_the_page_is_not_read_again_after_the_copy() -> None:
-    """A page that changes with each byte that is read: what was checked is what is used."""
+    """A page that changes with each word that is read: what was checked is what is used."""
     page = Shared()
     page.request(0, Kind.PORT, 0xFFFF, size=1, data=1)
     slots = SynchronousPage(memoryview(page))
 
     class Changing:
-        """Gives a good request once; afterwards everything is bad."""
+        """Gives each word of a good request once; afterwards it is bad."""
 
-        def __init__(self, view: memoryview) -> None:
-            self.view, self.copies = view, 0
+        def __init__(self, words: memoryview) -> None:
+            self.words = words
+            self.read: list[int] = []
 
-        def __getitem__(self, where: slice) -> memoryview:
-            self.copies += 1
-            copy = memoryview(bytes(self.view[where]))
-            page.request(0, Kind.PORT, 0x1_FFFF, size=200)
-            return copy
+        def __getitem__(self, index: int) -> int:
+            self.read.append(index)
+            word: int = self.words[index]
+            self.words[index] = (1 << 64) - 1
+            return word
 
-    changing = Changing(slots._page)
-    slots._page = changing  # type: ignore[assignment]
+    changing = Changing(slots._quads)
+    slots._quads = changing  # type: ignore[assignment]
     assert slots.take(0) == Request(Kind.PORT, True, 0xFFFF, 1, 1, 1)
-    assert changing.copies == 1
+    assert sorted(changing.read) == [0, 1, 2, 3]
 
 
 def test_the_answers_data_is_there_before_its_state() -> None:
