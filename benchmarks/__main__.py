@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, kvm, linux, ours, qemu
+from . import core, exchange, kvm, linux, ours, qemu, xen
 from .processes import Watched, watch
 
 RUNS = 7
@@ -99,6 +99,8 @@ def main() -> None:
     console.print(inside)
     for part in linux.compare():
         console.print(part)
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(xen.compare(Path(folder)))
     missing = kvm.missing()
     if missing is not None:
         console.print(f"KVM is left out: {missing}")
