@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.lab.dom0 import results, run_in_dom0, said
-from tests.lab.linux import linux_disk
 from tests.lab.program import PROGRAM, program_disks
 
 QEMU = "/usr/libexec/xen-qemu-system-i386"
@@ -46,34 +43,10 @@ models: 0
 """
 """What verbs.sh says, whoever is the device model."""
 
-LINUX = """\
-create: status 0
-up: heard
-guest: disk 64
-guest: ready
-reboot: status 0
-again: heard
-rebooted: a domain anew
-shutdown: status 0
-shutdown: gone
-models: 0
-"""
-
 
 @pytest.mark.parametrize("model", MODELS)
 def test_verbs(model: str) -> None:
     assert results(said(run_in_dom0(f"exec ./verbs.sh {model}", disks=program_disks()))) == VERBS.splitlines()
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_linux(model: str, tmp_path: Path) -> None:
-    disk = {"linux.img": linux_disk(tmp_path)}
-    result = results(said(run_in_dom0(f"exec ./linux.sh {model}", disk, disks=program_disks())))
-    devices = [line for line in result if line.startswith("guest: pci ")]
-    assert [line for line in result if line not in devices] == LINUX.splitlines()
-    assert {"guest: pci 8086:1237", "guest: pci 8086:7000", "guest: pci 8086:7010", "guest: pci 8086:7113"} <= {
-        *devices
-    }
 
 
 RESTRICT = """\
