@@ -6,6 +6,7 @@ on. Modules are compiled beforehand, where this Python's byte code is that one's
 
 from __future__ import annotations
 
+import atexit
 import compileall
 import hashlib
 import importlib.metadata
@@ -104,6 +105,7 @@ def _fetch(wanted: list[str], target: Path) -> None:
 def _project() -> Path:
     """The project as it is installed here, links followed."""
     folder = Path(tempfile.mkdtemp(prefix="southbridge-lab-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     site = Path(sysconfig.get_path("purelib"))
     (metadata,) = site.glob("southbridge-*.dist-info")
     root = folder / "root"
