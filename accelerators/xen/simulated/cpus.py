@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from southbridge.accelerator import Vcpu
+from southbridge.errors import SouthbridgeError
 from southbridge.exchange import join
 from southbridge.life import ResetReason
 from southbridge.machine import Machine
@@ -15,20 +17,23 @@ from southbridge.x86 import X86State
 
 from .platform import Inner, Platform
 
+log = logging.getLogger(__name__)
+
 _APIC_BASE = 0x1B
 _REGISTERS_OF_THE_APIC = (_APIC_BASE, 0x6E0)
 
 
 class Cpus:
-    """See hypervisor.Exchange."""
+    """See hypervisor.Exchange. `give_up` ends the waiting of CPUs whose requests nobody answers."""
 
     on_shutdown: Callable[[int], None]
     on_failure: Callable[[int, Exception], None]
 
-    def __init__(self, inner: Inner, outer: Machine, platform: Platform) -> None:
+    def __init__(self, inner: Inner, outer: Machine, platform: Platform, give_up: Callable[[], None]) -> None:
         self._inner = inner
         self._outer = outer
         self._platform = platform
+        self._give_up = give_up
         self._running: set[int] = set()
         self._awake = False
         """The accelerator has what it plays itself."""
@@ -52,7 +57,12 @@ class Cpus:
         """See hypervisor.Exchange."""
         thread = self._threads[cpu]
         thread.request_pause()
-        thread.wait_parked()
+        try:
+            thread.wait_parked()
+        except SouthbridgeError:
+            log.error("CPU %d waits for a device model that doesn't answer: it gets ones", cpu)
+            self._give_up()
+            thread.wait_parked()
         with self._inner.lock:
             self._running.discard(cpu)
             if not self._running:

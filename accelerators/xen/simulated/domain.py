@@ -74,7 +74,7 @@ class Domain:
         self.memory = ForeignMemory(self.frames, (self.requests.page, self.requests.ring))
         self.device_model = DeviceModel(self.inner, self._platform, self.frames, self.requests)
         self.control: Control | None = Control(self.frames)
-        self._cpus = Cpus(self.inner, machine, self._platform)
+        self._cpus = Cpus(self.inner, machine, self._platform, lambda: self.requests.enable(False))
         self.exchange: Exchange | None = self._cpus
         try:
             with machine.lock:

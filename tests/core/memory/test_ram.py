@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 
 import pytest
 from southbridge.memory.dirty import DirtyPages
@@ -39,3 +40,24 @@ def test_every_log_of_a_block_is_told() -> None:
     block.dirty.extend(logs)
     block.mark_dirty(PAGE_SIZE, 1)
     assert [log.take().tolist() for log in logs] == [[False, True], [True]]
+
+
+def test_shared_memory_keeps_its_contents_and_its_address() -> None:
+    block = RamBlock("ram", 4 * PAGE_SIZE)
+    address, view = block.host_address, block.view
+    view[PAGE_SIZE : PAGE_SIZE + 4] = b"kept"
+    descriptor = block.share()
+    assert block.share() == descriptor
+    assert block.host_address == address
+    assert bytes(view[PAGE_SIZE : PAGE_SIZE + 4]) == b"kept"
+    with mmap.mmap(descriptor, PAGE_SIZE, offset=PAGE_SIZE) as again:
+        assert again[:4] == b"kept"
+        again[:4] = b"seen"
+    assert bytes(view[PAGE_SIZE : PAGE_SIZE + 4]) == b"seen"
+
+
+def test_memory_that_nobody_has_looked_at_is_shared_too() -> None:
+    block = RamBlock("ram", PAGE_SIZE)
+    with mmap.mmap(block.share(), PAGE_SIZE) as other:
+        other[:3] = b"new"
+    assert bytes(block.view[:3]) == b"new"
