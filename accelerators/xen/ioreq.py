@@ -50,7 +50,9 @@ _STATE = 30
 _STATE_BITS = 0x0F
 _INDIRECT, _READ, _BACKWARDS = 1 << 4, 1 << 5, 1 << 6
 _SIZES = (1, 2, 4, 8)
-_PORT = int(Kind.PORT)
+# Looking an enumeration's member up takes as long as some ten instructions of Python's.
+PORT, MEMORY, CONFIGURATION = Kind.PORT, Kind.MEMORY, Kind.CONFIGURATION
+_PORT = int(PORT)
 _READY, _IN_PROCESS, _ANSWERED = int(State.READY), int(State.IN_PROCESS), int(State.ANSWERED)
 _PORTS = 0x1_0000
 _CONFIGURATION_SPACE = 256
@@ -93,24 +95,24 @@ def checked(kind: int, flags: int, address: int, size: int, count: int, data: in
         and not flags & _INDIRECT
         and address + size <= _PORTS
     ):
-        return Request(Kind.PORT, write, address, size, 1, data)  # nearly all
+        return Request(PORT, write, address, size, 1, data)  # nearly all
     if kind in (Kind.TIME_OFFSET, Kind.INVALIDATE):
         return Request(Kind(kind), write, 0, 8, 1, data)
-    if kind not in (Kind.PORT, Kind.MEMORY, Kind.CONFIGURATION):
+    if kind not in (PORT, MEMORY, CONFIGURATION):
         raise Nonsense(f"a request of type {kind}")
     if size not in _SIZES:
         raise Nonsense(f"an access of {size} bytes")
     if not 0 < count <= MOST_ITEMS:
         raise Nonsense(f"an access of {count} items")
     indirect = bool(flags & _INDIRECT)
-    if kind == Kind.PORT and (size > 4 or address + size > _PORTS):
+    if kind == PORT and (size > 4 or address + size > _PORTS):
         raise Nonsense(f"a port access of {size} bytes at {address:#x}")
-    if kind == Kind.CONFIGURATION:
+    if kind == CONFIGURATION:
         register = address & 0xFFFF_FFFF
         if size > 4 or count != 1 or indirect or register + size > _CONFIGURATION_SPACE:
             raise Nonsense(f"a configuration access of {count} times {size} bytes at {register:#x}")
     request = Request(Kind(kind), write, address, size, count, data, indirect, bool(flags & _BACKWARDS))
-    if kind == Kind.MEMORY:
+    if kind == MEMORY:
         _check_range(request, address)
     if indirect:
         _check_range(request, data)
@@ -138,7 +140,7 @@ class SynchronousPage:
 
     def waits(self, cpu: int) -> bool:
         """Whether the CPU has a request that nobody took."""
-        return self._bytes[cpu * SLOT_SIZE + _STATE] & _STATE_BITS == State.READY
+        return self._bytes[cpu * SLOT_SIZE + _STATE] & _STATE_BITS == _READY
 
     def take(self, cpu: int) -> Request | None:
         """The CPU's request, if there is one; it waits for `answer` then, also if this raises Nonsense."""

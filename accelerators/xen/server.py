@@ -15,7 +15,18 @@ from southbridge.errors import SouthbridgeError
 from southbridge.pci import PciBus
 
 from .hypervisor import Hypervisor
-from .ioreq import RING_SLOTS, SLOTS, BufferedPage, Kind, Nonsense, Request, SynchronousPage
+from .ioreq import (
+    CONFIGURATION,
+    MEMORY,
+    PORT,
+    RING_SLOTS,
+    SLOTS,
+    BufferedPage,
+    Kind,
+    Nonsense,
+    Request,
+    SynchronousPage,
+)
 from .mapcache import MapCache
 from .memory import DomainMemory
 
@@ -198,16 +209,16 @@ class Server:
     def _answer(self, request: Request) -> int:
         """Serves it; what a read gives."""
         kind, write, address, size, _, data, indirect, _ = request
-        if kind is Kind.PORT:
+        if kind is PORT:
             if indirect:
                 return self._port_string(request)
             if write:
                 self._machine.ports.write(address, size, data)
                 return data
             return self._machine.ports.read(address, size)
-        if kind is Kind.MEMORY:
+        if kind is MEMORY:
             return self._memory_access(request)
-        if kind is Kind.CONFIGURATION:
+        if kind is CONFIGURATION:
             return self._configuration(request)
         if kind is Kind.TIME_OFFSET:
             self._time_offset(data - (1 << 64) if data >> 63 else data)

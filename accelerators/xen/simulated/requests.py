@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from southbridge.memory.regions import Io
 
 from ..hypervisor import PAGE_SIZE, Space
-from ..ioreq import RING_SLOTS, SLOT_SIZE, Kind, State
+from ..ioreq import CONFIGURATION, MEMORY, PORT, RING_SLOTS, SLOT_SIZE, Kind, State
 
 if TYPE_CHECKING:
     from southbridge.machine import Machine
@@ -32,6 +32,7 @@ _HEAD = struct.Struct("<QQII")
 _STATE, _KIND, _CHANNEL = 30, 31, 24
 """Where in a slot."""
 _READ = 1 << 5
+_NONE, _READY, _ANSWERED = int(State.NONE), int(State.READY), int(State.ANSWERED)
 _ADDRESS_PORT, _DATA_PORT = 0xCF8, 0xCFC
 _ENABLED = 1 << 31
 _ONES = (1 << 64) - 1
@@ -92,7 +93,8 @@ class Requests:
         self.ring = memoryview(mmap.mmap(-1, PAGE_SIZE))
         """Buffered requests."""
         self.events: EventChannels
-        self.ranges = {space: Ranges() for space in Space}
+        self._port_ranges, self._memory_ranges = Ranges(), Ranges()
+        self.ranges = {Space.PORTS: self._port_ranges, Space.MEMORY: self._memory_ranges}
         self.functions: set[tuple[int, int, int]] = set()
         """PCI functions of the server's: bus, slot, function."""
         self.enabled = False
@@ -116,9 +118,9 @@ class Requests:
         """IN."""
         if port & ~3 == _DATA_PORT and self.configuration_address & _ENABLED:
             return self._configuration(port, size, None)
-        if not self.ranges[Space.PORTS].meets(port, port + size - 1):
+        if not self._port_ranges.meets(port, port + size - 1):
             return _ONES
-        return self._send(Kind.PORT, _READ, port, size, 0)
+        return self._send(PORT, _READ, port, size, 0)
 
     def port_write(self, port: int, size: int, value: int) -> None:
         """OUT. The hypervisor listens at the configuration address, and passes it on."""
@@ -126,8 +128,8 @@ class Requests:
             self.configuration_address = value
         if port & ~3 == _DATA_PORT and self.configuration_address & _ENABLED:
             self._configuration(port, size, value)
-        elif self.ranges[Space.PORTS].meets(port, port + size - 1):
-            self._send(Kind.PORT, 0, port, size, value)
+        elif self._port_ranges.meets(port, port + size - 1):
+            self._send(PORT, 0, port, size, value)
 
     def _configuration(self, port: int, size: int, value: int | None) -> int:
         """An access to the configuration data port. A function that no server has isn't there."""
@@ -136,20 +138,18 @@ class Requests:
         if (place >> 8, place >> 3 & 31, place & 7) not in self.functions:
             return _ONES
         register = address & 0xFC | port & 3
-        return self._send(
-            Kind.CONFIGURATION, 0 if value is not None else _READ, place << 32 | register, size, value or 0
-        )
+        return self._send(CONFIGURATION, 0 if value is not None else _READ, place << 32 | register, size, value or 0)
 
     def memory_read(self, address: int, size: int) -> int:
         """A load where no memory is."""
-        if not self.ranges[Space.MEMORY].meets(address, address + size - 1):
+        if not self._memory_ranges.meets(address, address + size - 1):
             return _ONES
-        return self._send(Kind.MEMORY, _READ, address, size, 0)
+        return self._send(MEMORY, _READ, address, size, 0)
 
     def memory_write(self, address: int, size: int, value: int) -> None:
         """A store where no memory is."""
-        if self.ranges[Space.MEMORY].meets(address, address + size - 1):
-            self._send(Kind.MEMORY, 0, address, size, value)
+        if self._memory_ranges.meets(address, address + size - 1):
+            self._send(MEMORY, 0, address, size, value)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -167,18 +167,18 @@ class Requests:
             return _ONES
         _HEAD.pack_into(page, at, address, data, 1, size)
         page[at + _KIND] = kind
-        page[at + _STATE] = State.READY | flags
+        page[at + _STATE] = _READY | flags
         lock.release()
         try:
             self.events.signal(CHANNELS + cpu)
             while True:
                 answer.acquire()
-                if page[at + _STATE] & 0x0F == State.ANSWERED or not self.enabled:
+                if page[at + _STATE] & 0x0F == _ANSWERED or not self.enabled:
                     break
         finally:
             lock.acquire()
-        answered = page[at + _STATE] & 0x0F == State.ANSWERED
-        page[at + _STATE] = State.NONE
+        answered = page[at + _STATE] & 0x0F == _ANSWERED
+        page[at + _STATE] = _NONE
         return self._quads[at // 8 + 1] & (1 << 8 * size) - 1 if answered else _ONES
 
     def send_buffered(self, kind: int, address: int, size: int, data: int) -> bool:

@@ -209,6 +209,17 @@ def test_mapping_is_limited_and_fails(guest: Guest) -> None:
     guest.goes_on()
 
 
+def test_dma_beyond_all_addresses_is_refused(guest: Guest) -> None:
+    hooks = guest.machine.hooks
+    for access in (
+        lambda: hooks.memory_read(1 << 60, 4),
+        lambda: hooks.memory_write((1 << 52) - 1, b"xy"),
+        lambda: hooks.memory_map(1 << 52, 4, True),
+    ):
+        with pytest.raises(GuestMemoryError):
+            access()
+
+
 def test_it_is_paused_and_goes_on(guest: Guest) -> None:
     for _ in range(20):
         guest.machine.pause()
