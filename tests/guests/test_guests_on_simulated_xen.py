@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from southbridge import Machine
+from southbridge.accelerators.kvm import KvmAccelerator
 from southbridge.accelerators.xen import XenAccelerator
 from southbridge.accelerators.xen.mapcache import Statistics
 from southbridge.builder import build
@@ -17,9 +18,11 @@ from tests.guests import expect
 from tests.guests.build import disk_guest
 from tests.guests.conversation import plain
 from tests.guests.southbridge import describe, run_southbridge
-from tests.guests.swaps import UNICORN, Marks, Plan, machine_for, run_machine
+from tests.guests.swaps import UNICORN, Marks, Plan, machine_for, named, run_machine
 from tests.guests.test_snapshots import DISK_PASSES, restored, save_at
 from tests.guests.test_swaps import MANY
+
+usable = KvmAccelerator.availability()
 
 ACCELERATOR = "{type: xen, hypervisor: simulated, bucket: 64K, budget: 1M}"
 LONG_ENOUGH_S = 120.0
@@ -109,6 +112,17 @@ def test_disk_guest_under_exchanges(images: Path, tmp_path: Path) -> None:
     ran = run_machine(machine, serial, plan)
     assert len(ran.swaps) >= 50
     assert ran.outcome.reason is ShutdownReason.GUEST_SHUTDOWN
+    assert expect.disk_crc(ran.output) == crc
+    assert expect.parse_cpu_report(ran.output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
+
+
+@pytest.mark.skipif(not usable.usable, reason=f"KVM: {usable.reason}")
+def test_disk_guest_in_turn_with_kvm(images: Path, tmp_path: Path) -> None:
+    image, crc = disk_guest(images, sectors=4096, passes=3)
+    machine, serial = machine_for(tmp_path, image)
+    plan = Plan(3, 30, to=[named("kvm"), xen], firmware=False, accesses=20, clock_ns=2_000_000, delay_ns=200_000)
+    ran = run_machine(machine, serial, plan)
+    assert ran.swaps.count("xen") >= 3
     assert expect.disk_crc(ran.output) == crc
     assert expect.parse_cpu_report(ran.output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from southbridge.memory.regions import Io
+from southbridge.memory.regions import WIDTHS, Io
 
 from ..hypervisor import PAGE_SIZE, Space
 from ..ioreq import CONFIGURATION, MEMORY, PORT, RING_SLOTS, SLOT_SIZE, Kind, State
@@ -35,7 +35,7 @@ _READ = 1 << 5
 _NONE, _READY, _ANSWERED = int(State.NONE), int(State.READY), int(State.ANSWERED)
 _ADDRESS_PORT, _DATA_PORT = 0xCF8, 0xCFC
 _ENABLED = 1 << 31
-_ONES = (1 << 64) - 1
+_ONES = {size: (1 << 8 * size) - 1 for size in WIDTHS}
 
 
 class Ranges:
@@ -119,7 +119,7 @@ class Requests:
         if port & ~3 == _DATA_PORT and self.configuration_address & _ENABLED:
             return self._configuration(port, size, None)
         if not self._port_ranges.meets(port, port + size - 1):
-            return _ONES
+            return _ONES[size]
         return self._send(PORT, _READ, port, size, 0)
 
     def port_write(self, port: int, size: int, value: int) -> None:
@@ -136,14 +136,14 @@ class Requests:
         address = self.configuration_address
         place = address >> 8 & 0xFFFF
         if (place >> 8, place >> 3 & 31, place & 7) not in self.functions:
-            return _ONES
+            return _ONES[size]
         register = address & 0xFC | port & 3
         return self._send(CONFIGURATION, 0 if value is not None else _READ, place << 32 | register, size, value or 0)
 
     def memory_read(self, address: int, size: int) -> int:
         """A load where no memory is."""
         if not self._memory_ranges.meets(address, address + size - 1):
-            return _ONES
+            return _ONES[size]
         return self._send(MEMORY, _READ, address, size, 0)
 
     def memory_write(self, address: int, size: int, value: int) -> None:
@@ -158,13 +158,13 @@ class Requests:
         cpu = self._machine.current_cpu
         if self.invalid:
             self.invalid = False
-            self._transact(cpu, Kind.INVALIDATE, 0, 0, 4, _ONES)
+            self._transact(cpu, Kind.INVALIDATE, 0, 0, 4, _ONES[8])
         return self._transact(cpu, kind, flags, address, size, data)
 
     def _transact(self, cpu: int, kind: int, flags: int, address: int, size: int, data: int) -> int:
         page, at, lock, answer = self.page, cpu * SLOT_SIZE, self._machine.lock, self._answers[cpu]
         if not self.enabled:
-            return _ONES
+            return _ONES[size]
         _HEAD.pack_into(page, at, address, data, 1, size)
         page[at + _KIND] = kind
         page[at + _STATE] = _READY | flags
@@ -179,7 +179,7 @@ class Requests:
             lock.acquire()
         answered = page[at + _STATE] & 0x0F == _ANSWERED
         page[at + _STATE] = _NONE
-        return self._quads[at // 8 + 1] & (1 << 8 * size) - 1 if answered else _ONES
+        return self._quads[at // 8 + 1] & _ONES[size] if answered else _ONES[size]
 
     def send_buffered(self, kind: int, address: int, size: int, data: int) -> bool:
         """Puts a write into the ring. False: there is no room."""

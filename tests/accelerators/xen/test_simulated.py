@@ -114,6 +114,12 @@ def test_requests_reach_the_device_and_answers_the_guest(guest: Guest) -> None:
     assert set(guest.goes_on(20)) == {0x42}
 
 
+def test_what_nobody_has_reads_as_ones(guest: Guest) -> None:
+    requests = guest.domain.requests
+    for size in (1, 2, 4):
+        assert requests.port_read(0x7000, size) == requests.memory_read(0xE000_0000, size) == (1 << 8 * size) - 1
+
+
 def test_garbage_in_the_request_page_is_one_log_line(guest: Guest, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "southbridge.guest_errors")
 
