@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import select
 import socket
-import stat
 import threading
 
 from southbridge.charstream import StreamCharBackend
 from southbridge.errors import SouthbridgeError
 from southbridge.properties import FilePath, Property
+from southbridge.unix_sockets import SocketFile, remove_stale_socket
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class SocketChardev(StreamCharBackend):
 
     _listener: socket.socket | None = None
     _peer: socket.socket | None = None
-    _socket_file: tuple[int, int] | None = None
+    _socket_file: SocketFile | None = None
 
     @property
     def where(self) -> str:
@@ -90,17 +89,16 @@ class SocketChardev(StreamCharBackend):
         if self._peer is not None:
             self._peer.close()
             self._peer = None
-        if self._socket_file is not None and self.path is not None:
-            if _identity(self.path) == self._socket_file:
-                os.unlink(self.path)
+        if self._socket_file is not None:
+            self._socket_file.remove()
             self._socket_file = None
 
     def _listen(self) -> None:
         if self.path is not None:
-            self._remove_stale_socket()
+            remove_stale_socket(self.path, self.wait_timeout)
             self._listener = socket.socket(socket.AF_UNIX)
             self._listener.bind(str(self.path))
-            self._socket_file = _identity(self.path)
+            self._socket_file = SocketFile(self.path)
             self._listener.listen()
         else:
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -129,16 +127,6 @@ class SocketChardev(StreamCharBackend):
             connection.close()
             raise
         return connection
-
-    def _remove_stale_socket(self) -> None:
-        """Removes what a server that was killed has left behind; bind then complains about anything else."""
-        assert self.path is not None
-        if not self.path.is_socket():
-            return
-        try:
-            self._dial().close()
-        except ConnectionRefusedError:
-            os.unlink(self.path)
 
     def _adopt(self, peer: socket.socket) -> None:
         peer.setblocking(False)
@@ -185,14 +173,6 @@ def _has_left(peer: socket.socket) -> bool:
     poll = select.poll()
     poll.register(peer, select.POLLRDHUP)
     return bool(poll.poll(0))
-
-
-def _identity(path: FilePath) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if stat.S_ISSOCK(status.st_mode) else None
 
 
 def _show(address: Address) -> str:

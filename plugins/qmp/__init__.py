@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import stat
 
 from southbridge.control.server import ControlServer
 from southbridge.errors import SouthbridgeError
 from southbridge.monitor import Monitor
 from southbridge.properties import FilePath, Property
+from southbridge.unix_sockets import SocketFile, remove_stale_socket
 
 BACKLOG = 16
 
@@ -24,7 +23,7 @@ class Qmp(Monitor):
     fd: int | None = Property(None, ge=0, doc="A descriptor that the process inherited: a socket that listens.")
 
     _listener: socket.socket | None = None
-    _file: tuple[int, int] | None = None
+    _file: SocketFile | None = None
     _server: ControlServer | None = None
 
     @property
@@ -59,14 +58,10 @@ class Qmp(Monitor):
     def _listen_at(self, path: FilePath) -> None:
         """Replaces a socket at which nobody listens any more; bind complains of anything else."""
         self._listener = socket.socket(socket.AF_UNIX)
-        if path.is_socket():
-            with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
-                probe.connect(str(path))
-                raise SouthbridgeError(f"{path}: somebody else listens there")
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        if remove_stale_socket(path):
+            raise SouthbridgeError(f"{path}: somebody else listens there")
         self._listener.bind(str(path))
-        self._file = _identity(path)
+        self._file = SocketFile(path)
         self._listener.listen(BACKLOG)
 
     async def start(self) -> None:
@@ -85,10 +80,8 @@ class Qmp(Monitor):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._file is not None and self.path is not None:
-            if _identity(self.path) == self._file:
-                with contextlib.suppress(OSError):  # it may belong to others by now
-                    os.unlink(self.path)
+        if self._file is not None:
+            self._file.remove()
             self._file = None
 
 
@@ -98,11 +91,3 @@ def _inherited(descriptor: int) -> socket.socket:
         raise SouthbridgeError(f"descriptor {descriptor} is a socket that doesn't listen")
     os.set_inheritable(descriptor, False)
     return listener
-
-
-def _identity(path: FilePath) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if stat.S_ISSOCK(status.st_mode) else None
