@@ -189,9 +189,6 @@ class XenStore(Protocol):
     def watch(self, path: str, token: str) -> None:
         """`fired` tells of each change at or below `path` from now on, and of one at once."""
 
-    def unwatch(self, path: str, token: str) -> None:
-        """It no longer does."""
-
     def fileno(self) -> int:
         """A descriptor that is readable while `fired` has something to tell."""
 

@@ -32,7 +32,6 @@ class XenStore:
         self._rm.restype = c_bool
         self._rm.argtypes = [c_void_p, c_uint32, c_char_p]
         self._watch = function(library, "xs_watch", c_bool, (c_void_p, c_char_p, c_char_p))
-        self._unwatch = function(library, "xs_unwatch", c_bool, (c_void_p, c_char_p, c_char_p))
         self._fileno = function(library, "xs_fileno", c_int, (c_void_p,))
         self._introduced = library.xs_is_domain_introduced
         self._introduced.restype = c_bool
@@ -80,10 +79,6 @@ class XenStore:
     def watch(self, path: str, token: str) -> None:
         """See hypervisor.XenStore."""
         self._watch(self._handle, path.encode(), token.encode())
-
-    def unwatch(self, path: str, token: str) -> None:
-        """See hypervisor.XenStore."""
-        self._unwatch(self._handle, path.encode(), token.encode())
 
     def fileno(self) -> int:
         """See hypervisor.XenStore."""

@@ -188,9 +188,6 @@ class FakeStore:
         self._watches.append((path, token))
         self.fire(path)
 
-    def unwatch(self, path: str, token: str) -> None:
-        self._watches.remove((path, token))
-
     def fire(self, path: str) -> None:
         """A change at `path`."""
         for watched, token in self._watches:
