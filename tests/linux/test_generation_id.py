@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
-from southbridge.control.client import find_machine
+from southbridge.control.client import MachineClient
 
 from tests.guests.conversation import plain
-from tests.guests.southbridge import PROGRAM
-from tests.linux.guest import CMDLINE, PATIENCE_S, answer, describe, run_linux, said
-from tests.linux.initramfs import EXIT_STATUS, initramfs
+from tests.linux.guest import CMDLINE, answer, describe, run_linux, said
+from tests.linux.initramfs import initramfs
+from tests.linux.snapshots import go_on, save_when
 
 GUID = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
 FIRMWARE = pytest.mark.parametrize("firmware", ["none", "rom"])
@@ -54,40 +52,14 @@ def test_linux_finds_it(firmware: str, tmp_path: Path) -> None:
     assert "complaint:" not in text, text[-3000:]
 
 
-def save(description: Path, snapshot: Path) -> bytes:
-    """Runs a machine until it waits, saves it, and ends it. Gives what it said."""
-    with subprocess.Popen(
-        [PROGRAM, "run", description, "--id", "linux"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
-    ) as process:
-        try:
-            assert process.stdout is not None
-            output = b""
-            while b"waiting" not in output:
-                piece = os.read(process.stdout.fileno(), 65536)
-                assert piece, output[-2000:]
-                output += piece
-            with find_machine("linux") as machine:
-                assert uuid.UUID(machine.run("query-vm-generation-id")["guid"]).version == 4
-                machine.run("stop")
-                machine.run("snapshot-save", path=str(snapshot))
-                machine.run("quit")
-            rest, _ = process.communicate(timeout=PATIENCE_S)
-            return output + rest
-        finally:
-            process.kill()
+def look(machine: MachineClient) -> None:
+    assert uuid.UUID(machine.run("query-vm-generation-id")["guid"]).version == 4
 
 
 @FIRMWARE
 def test_linux_notices_that_it_was_restored(firmware: str, tmp_path: Path) -> None:
-    before = save(boot(tmp_path, NOTICES, firmware, "auto"), tmp_path / "snapshot")
-    after = subprocess.run(
-        [PROGRAM, "snapshot", "restore", tmp_path / "snapshot"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        timeout=PATIENCE_S,
-    )
-    assert after.returncode == EXIT_STATUS, after.stdout[-2000:]
-    text = plain(before + after.stdout).decode("ascii", "replace")
+    before = save_when(b"waiting", boot(tmp_path, NOTICES, firmware, "auto"), tmp_path / "snapshot", look)
+    text = plain(before + go_on(tmp_path / "snapshot")).decode("ascii", "replace")
     assert int(answer(text, "after")) == int(answer(text, "before")) + 1
     # It says so only if the number isn't what it was.
     assert "random: crng reseeded due to virtual machine fork" in text

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import subprocess
 from pathlib import Path
 from random import Random
 
 import pytest
-from southbridge.control.client import find_machine
 
 from tests.guests.conversation import plain
-from tests.guests.southbridge import PROGRAM
-from tests.linux.guest import PATIENCE_S, describe
-from tests.linux.initramfs import DONE, EXIT_STATUS, initramfs
+from tests.linux.guest import describe
+from tests.linux.initramfs import DONE, initramfs
+from tests.linux.snapshots import go_on, save_when
 
 MIB = 1 << 20
 DISK = Random("snapshot disk").randbytes(MIB)
@@ -41,28 +38,6 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
 
 
-def save(description: Path, snapshot: Path) -> bytes:
-    """Runs a machine until it has counted so far, saves it, and ends it. Gives what it said."""
-    with subprocess.Popen(
-        [PROGRAM, "run", description, "--id", "linux"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
-    ) as process:
-        try:
-            assert process.stdout is not None
-            output = b""
-            while b"count: %d " % SAVED_AT not in output:
-                piece = os.read(process.stdout.fileno(), 65536)
-                assert piece, output[-2000:]
-                output += piece
-            with find_machine("linux") as machine:
-                machine.run("stop")
-                machine.run("snapshot-save", path=str(snapshot))
-                machine.run("quit")
-            rest, _ = process.communicate(timeout=PATIENCE_S)
-            return output + rest
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize("firmware", ["none", "rom"])
 def test_linux_goes_on(firmware: str, tmp_path: Path) -> None:
     (tmp_path / "disk.img").write_bytes(DISK)
@@ -73,16 +48,10 @@ def test_linux_goes_on(firmware: str, tmp_path: Path) -> None:
         devices=["hd0: {type: ide-hd, drive: disk0}"],
         blockdevs=["disk0: {type: raw, path: disk.img, read_only: true}"],
     )
-    before = save(description, tmp_path / "snapshot")
-    after = subprocess.run(
-        [PROGRAM, "snapshot", "restore", tmp_path / "snapshot"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        timeout=PATIENCE_S,
-    )
-    assert after.returncode == EXIT_STATUS, after.stdout[-2000:]
-    assert b"Linux version" not in after.stdout
-    text = plain(before + after.stdout).decode("ascii", "replace")
+    before = save_when(b"count: %d " % SAVED_AT, description, tmp_path / "snapshot")
+    after = go_on(tmp_path / "snapshot")
+    assert b"Linux version" not in after
+    text = plain(before + after).decode("ascii", "replace")
     counts = re.findall(r"^count: (\d+) (\S+) (\w+)  - (\w+)  -$", text, re.MULTILINE)
     assert [int(count[0]) for count in counts] == list(range(1, COUNTS + 1))
     uptimes = [float(count[1]) for count in counts]
