@@ -119,8 +119,9 @@ def say(*verb: str, to: str | None = None) -> Callable[[], None]:
 
 
 def said(result: Result) -> str:
-    """What the guest printed, which came to its end."""
+    """What the guest printed, which came to its end; also for pytest to show of a test that fails."""
     text = plain(result.output).decode("ascii", "replace")
+    print(text)
     assert result.status == EXIT_STATUS, text[-3000:]
     assert DONE.decode() in text, text[-3000:]
     return text

@@ -77,6 +77,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 echo {UP.decode()}
 for module in $(cat /modules); do insmod /$module || echo "insmod $module failed"; done
+until_can_read() {{ until head -c 1 $1 > /dev/null 2>&1; do usleep 20000; done; }}  # a disk's node comes before it
+dmesg -n 1  # so that no message of the kernel's comes into the middle of a line of the script's
 """
 _END = f"""
 echo {DONE.decode()}
@@ -138,6 +140,7 @@ def initramfs(
 ) -> bytes:
     """One whose /init inserts the modules `needed`, runs `script`, says DONE, and ends the machine.
 
+    The script has a function `until_can_read DISK`: waits until there is that disk, and it has been made ready.
     `files` and `programs` go to the root.
     """
     archive = Archive()

@@ -13,7 +13,6 @@ from tests.linux.guest import answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
 
 SCRIPT = """\
-dmesg -n 1
 echo "begin tables"
 /ld.so --library-path / /acpidump 2>&1
 echo "end tables"

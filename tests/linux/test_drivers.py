@@ -18,12 +18,10 @@ from tests.linux.initramfs import initramfs
 MIB = 1 << 20
 
 SCRIPT = """\
-dmesg -n 1
-for i in $(seq 100); do
-    disk=/dev/$(grep -l '^8192$' /sys/block/sd*/size | cut -d/ -f4)
-    [ -b $disk -a -b /dev/sr0 ] && break
-    usleep 100000
-done
+until size=$(grep -l '^8192$' /sys/block/sd*/size); do usleep 20000; done
+disk=/dev/$(echo $size | cut -d/ -f4)
+until_can_read $disk
+until_can_read /dev/sr0
 echo "disk: $(sha256sum < $disk)"
 echo "cd: $(sha256sum < /dev/sr0)"
 dd if=/data of=$disk bs=64k seek=32 conv=fsync 2>/dev/null

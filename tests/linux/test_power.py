@@ -36,7 +36,7 @@ echo "errors: $(dmesg | grep -i -E 'ACPI.*error|firmware bug|BUG:' | grep -v -c 
 """
 
 HIBERNATE = """
-while [ ! -e /dev/sda ]; do usleep 20000; done
+until_can_read /dev/sda
 echo 8:0 > /sys/power/resume
 mkswap /dev/sda
 swapon /dev/sda
@@ -48,7 +48,7 @@ echo "woke: $(cat /tmp/file)"
 """
 
 DISK = """
-while [ ! -e /dev/sda ]; do usleep 20000; done
+until_can_read /dev/sda
 echo "before: $(sha256sum < /dev/sda)"
 echo 3 > /proc/sys/vm/drop_caches
 echo +6 > /sys/class/rtc/rtc0/wakealarm

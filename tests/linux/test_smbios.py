@@ -20,7 +20,6 @@ SETTINGS = {
 FILES = ("sys_vendor", "product_name", "product_version", "product_serial", "product_sku", "product_family")
 
 SCRIPT = f"""\
-dmesg -n 1  # so that no message comes into the middle of a line
 for file in {" ".join(FILES)} product_uuid bios_vendor chassis_vendor; do
     echo "$file: $(cat /sys/class/dmi/id/$file)"
 done

@@ -13,7 +13,6 @@ OWN = bytes(range(0x80)) + bytes(reversed(range(0x80)))
 """The contents of a third EEPROM, at 57h: from a file, and not protected."""
 
 SCRIPT = """\
-dmesg -n 1  # so that no message comes into the middle of a line
 bus=$(basename $(ls -d /sys/bus/pci/devices/0000:00:01.3/i2c-*))
 echo "bus: $(cat /sys/bus/i2c/devices/$bus/name)"
 n=${bus#i2c-}

@@ -21,8 +21,7 @@ COUNTS = 12
 SAVED_AT = 4
 
 SCRIPT = f"""\
-dmesg -n 1
-for i in $(seq 50); do [ -b /dev/sda ] && break; usleep 100000; done
+until_can_read /dev/sda
 cp /data /tmp/data
 for i in $(seq {COUNTS}); do
     echo 3 > /proc/sys/vm/drop_caches

@@ -22,8 +22,7 @@ MIB = 1 << 20
 DISK = Random("swaps").randbytes(4 * MIB)
 
 SCRIPT = """\
-dmesg -n 1
-for i in $(seq 50); do [ -b /dev/sda ] && break; usleep 100000; done
+until_can_read /dev/sda
 echo "disk: $(sha256sum < /dev/sda)"
 dmesg -r | grep -i -e '^<[0-3]>' -e 'BUG:' -e 'Call Trace' -e 'WARNING' -e 'as unstable' -e 'stall' -e 'lost' \\
     | sed 's/^/complaint: /'

@@ -42,13 +42,14 @@ record() {  # the input device of that name, so many events
 """
 
 ERRORS = """
-echo "errors: $(dmesg | grep -c -i -e 'usb.*error' -e 'error -' -e 'timed out' -e 'process error' -e 'BUG:')"
+dmesg | grep -i -e usb -e uhci -e scsi -e 'sd ' -e BUG: > /tmp/messages
+echo "errors: $(grep -c -i -e error -e 'timed out' -e BUG: /tmp/messages)"
 echo "low speed: $(dmesg | grep -c 'new low-speed USB device')"
-dmesg | grep -i -e usb -e uhci
+cat /tmp/messages
 """
 
 STORAGE = f"""{FUNCTIONS}
-until_is '[ -b /dev/sda ]'
+until_can_read /dev/sda
 echo "disk: $(sha256sum < /dev/sda)"
 dd if=/data of=/dev/sda bs=64k seek=4 count=8 conv=fsync 2>/dev/null
 echo 3 > /proc/sys/vm/drop_caches
@@ -59,7 +60,7 @@ echo "pull: stick"
 until_is '[ ! -e /sys/block/sda ]'
 echo "push: other"
 until_is '[ -e /sys/block/sd?/device ]'
-until_is '[ -b /dev/sd? ]'
+until_can_read '/dev/sd?'
 echo "other: $(sha256sum < $(ls /dev/sd?))"
 echo "read-only: $(cat /sys/block/sd?/ro)"
 until_is 'cat /proc/interrupts | grep -q uhci_hcd'
@@ -211,7 +212,7 @@ def test_keys_positions_and_movement_arrive(tmp_path: Path) -> None:
 
 COUNTS = 8
 COUNTING = f"""{FUNCTIONS}
-until_is '[ -b /dev/sda ]'
+until_can_read /dev/sda
 for i in $(seq {COUNTS}); do
     echo 3 > /proc/sys/vm/drop_caches
     echo "count: $i"
@@ -251,7 +252,7 @@ def test_a_disk_is_read_on_across_an_exchange_of_accelerators_and_a_snapshot(tmp
 
 
 SLEEPING = f"""{FUNCTIONS}
-until_is '[ -b /dev/sda ]'
+until_can_read /dev/sda
 echo "before: $(sha256sum < /dev/sda)"
 echo +3 > /sys/class/rtc/rtc0/wakealarm
 echo mem > /sys/power/state && echo "woke: true"
