@@ -43,6 +43,7 @@ def build(description: Description, *, strict: bool = False) -> Machine:
         name=description.name,
         memory=description.memory,
         cpus=description.cpus,
+        max_cpus=description.max_cpus,
         cpu=_cpu_model(description, accelerator),
         strict=strict,
     )

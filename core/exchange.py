@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .accelerator import Accelerator, AcceleratorFailure, Vcpu
 from .errors import SouthbridgeError
 from .power import PowerState
-from .x86 import X86State
+from .reset import first_state
+from .vcpus import VcpuThread
+from .x86 import MSR_TSC, X86State
 
 if TYPE_CHECKING:
     from .hooks import MachineHooks
@@ -100,10 +102,12 @@ def _leave(machine: Machine, accelerator: Accelerator, vcpus: list[Vcpu]) -> Non
 def save_state(machine: Machine) -> dict[str, Any]:
     """The clock, the CPUs and the devices, as plain data; memory isn't in it."""
     machine.offload.end()
+    plugged = machine.plugged_cpus
     try:
         return {
             "clock": machine.clock.now(),
             "cpus": [thread.save().to_dict() for thread in machine.vcpus],
+            "plugged_cpus": [{"index": thread.index, "id": plugged[thread.index]} for thread in machine.vcpus],
             "msrs": machine.msrs.save(),
             "power": machine.power.save(),
             "devices": {id: device.save() for id, device in machine.devices.items()},
@@ -112,12 +116,22 @@ def save_state(machine: Machine) -> dict[str, Any]:
         machine.offload.begin()
 
 
+class _Plugged(BaseModel):
+    """A CPU that is there."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    index: int = Field(ge=0)
+    id: str
+
+
 class _State(BaseModel):
     """The outer form of what `save_state` gives."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     clock: int = Field(ge=0, lt=1 << 63)
     cpus: list[dict[str, Any]]
+    plugged_cpus: list[_Plugged] | None = None
+    """Which these are; None: the first ones."""
     msrs: list[Any]
     power: PowerState = PowerState()
     devices: dict[str, Any]
@@ -128,12 +142,10 @@ def check_state(machine: Machine, saved: dict[str, Any]) -> None:
 
     What an accelerator can't represent shows only when it is loaded.
     """
-    try:
-        _State.model_validate(saved)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SouthbridgeError(f"the saved state: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    _cpu_states(saved["cpus"], machine.cpus)
+    plugged = _plugged_cpus(machine, saved)
+    if gone := machine.plugged_cpus.keys() - plugged:
+        raise SouthbridgeError(f"the saved state is of a machine without CPU {min(gone)}, which can't be taken out")
+    _cpu_states(saved["cpus"])
     devices = saved["devices"]
     if devices.keys() != machine.devices.keys():
         different = ", ".join(sorted(devices.keys() ^ machine.devices.keys()))
@@ -148,7 +160,11 @@ def check_state(machine: Machine, saved: dict[str, Any]) -> None:
 def load_state(machine: Machine, saved: dict[str, Any]) -> None:
     """Takes over what `save_state` gave. Raises SouthbridgeError; unless `check_state` did, the machine is lost."""
     check_state(machine, saved)
-    states = _cpu_states(saved["cpus"], len(machine.vcpus))
+    states = _cpu_states(saved["cpus"])
+    plugged = _plugged_cpus(machine, saved)
+    for index in plugged.keys() - machine.plugged_cpus.keys():
+        add_cpu(machine, index, plugged[index])
+    machine.plugged_cpus = plugged
     devices = saved["devices"]
     machine.offload.end()
     machine.clock.set(saved["clock"])
@@ -166,9 +182,61 @@ def load_state(machine: Machine, saved: dict[str, Any]) -> None:
     machine.interrupt_changed()
 
 
-def _cpu_states(saved: list[dict[str, Any]], number: int) -> list[X86State]:
-    if len(saved) != number:
-        raise SouthbridgeError(f"the saved state is of a machine with {len(saved)} CPUs; this one has {number}")
+def plug_saved_cpus(machine: Machine, saved: dict[str, Any]) -> None:
+    """`machine`, which didn't run yet, has the CPUs that `saved` is of. Raises SouthbridgeError if it can't have."""
+    machine.plugged_cpus = _plugged_cpus(machine, saved)
+
+
+def _plugged_cpus(machine: Machine, saved: dict[str, Any]) -> dict[int, str]:
+    """The CPUs that `saved` is of, as in Machine.plugged_cpus."""
+    try:
+        state = _State.model_validate(saved)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SouthbridgeError(f"the saved state: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if state.plugged_cpus is None:
+        plugged = dict.fromkeys(range(len(state.cpus)), "")
+    else:
+        plugged = {cpu.index: cpu.id for cpu in state.plugged_cpus}
+        if sorted(plugged) != [cpu.index for cpu in state.plugged_cpus]:
+            raise SouthbridgeError("the saved state: plugged_cpus: not in their order")
+        if len(plugged) != len(state.cpus):
+            raise SouthbridgeError(f"the saved state has {len(state.cpus)} of its {len(plugged)} CPUs")
+    if 0 not in plugged or max(plugged) >= machine.max_cpus:
+        raise SouthbridgeError(
+            f"the saved state is of a machine with {max(plugged, default=-1) + 1} CPUs; this one has {machine.max_cpus}"
+        )
+    return plugged
+
+
+def add_cpu(machine: Machine, index: int, id: str) -> None:
+    """One more CPU, called `id`: as after power-on, with the first one's time-stamp counter. It waits to be started.
+
+    Raises SouthbridgeError if the accelerator can't have it.
+    """
+    accelerator = machine.accelerator
+    assert accelerator is not None
+    machine.offload.end()
+    try:
+        state = first_state(machine, index)
+        counter = machine.vcpus[0].save().msrs.get(MSR_TSC)
+        if counter is not None:
+            state.msrs[MSR_TSC] = counter
+        vcpu = accelerator.create_vcpu(index)
+        try:
+            vcpu.load(state)
+        except (ValueError, SouthbridgeError) as error:
+            vcpu.close()
+            raise SouthbridgeError(f"CPU {index} can't be had: {error}") from error
+        thread = VcpuThread(machine, vcpu)
+        thread.load(state)
+        machine.vcpus = sorted([*machine.vcpus, thread], key=lambda thread: thread.index)
+        machine.plugged_cpus[index] = id
+    finally:
+        machine.offload.begin()
+
+
+def _cpu_states(saved: list[dict[str, Any]]) -> list[X86State]:
     try:
         return [X86State.from_dict(state) for state in saved]
     except ValueError as error:

@@ -189,7 +189,7 @@ class Cpus:
 
     @hookspec
     def cpu_plugged(self, machine: Machine, cpu: int) -> None:
-        """CPU number `cpu`, which stood waiting, is there from now on: whoever can tells the guest."""
+        """CPU number `cpu` came, and waits to be started: whoever can tells the guest. With the lock held."""
 
 
 class Lifecycle:

@@ -16,6 +16,7 @@ from .description.model import ID, LONGEST_ID, Part
 from .device import Device
 from .discovery import load
 from .errors import Location, SouthbridgeError
+from .exchange import add_cpu
 from .hookspecs import hookimpl
 from .life import RunState
 from .pci import PciDevice
@@ -52,6 +53,31 @@ class Hotplug:
             self._describe(device, type_name, properties)
         log.info("%s: %s was plugged in", machine.name, id)
         return device
+
+    def plug_cpu(self, index: int, id: str = "") -> None:
+        """CPU number `index`, one of those that there may be, comes, and waits to be started; it is called `id`.
+
+        From any thread that doesn't hold the lock. Raises SouthbridgeError, with the machine as it was, if there is no
+        such place, or the accelerator can't have one more.
+        """
+        self._machine.call(lambda: self._plug_cpu(index, id))
+
+    def _plug_cpu(self, index: int, id: str) -> None:
+        machine = self._machine
+        self._check_state()
+        if not 0 <= index < machine.max_cpus:
+            raise SouthbridgeError(
+                f"{machine.name} has no place for CPU {index}: its CPUs are 0 to {machine.max_cpus - 1}"
+            )
+        if index in machine.plugged_cpus:
+            raise SouthbridgeError(f"CPU {index} is there already")
+        with machine.standing_still():
+            if machine.vcpus:
+                add_cpu(machine, index, id)
+            else:  # it begins with the others
+                machine.plugged_cpus[index] = id
+            machine.hooks.call.cpu_plugged(machine=machine, cpu=index)
+        log.info("%s: CPU %d was plugged in", machine.name, index)
 
     def request_removal(self, id: str) -> None:
         """Has the device go: once the guest let go of it, where it is asked, else at once. Raises SouthbridgeError."""

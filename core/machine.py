@@ -24,7 +24,7 @@ from .clock import SECOND, Clock
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
 from .errors import RealizeError, SouthbridgeError
 from .event_lines import EventLines
-from .exchange import exchange, fall_back, join, load_state, name_of, save_state
+from .exchange import exchange, fall_back, join, load_state, name_of, plug_saved_cpus, save_state
 from .faults import Faults
 from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, TopologyListener, has_hooks
@@ -68,20 +68,20 @@ class Machine:
         name: str = "machine",
         memory: int,
         cpus: int = 1,
+        max_cpus: int | None = None,
         cpu: CpuModel | None = None,
         clock: Clock | None = None,
         lock: threading.RLock | None = None,
         strict: bool = False,
     ) -> None:
         self.name = name
-        self.cpus = cpus
-        """How many there are, those included that wait for being plugged in."""
+        self.max_cpus = max_cpus or cpus
+        """How many there may be, those included that aren't plugged in yet."""
         self.plugged_cpus = dict.fromkeys(range(cpus), "")
-        """The CPUs that are there for the guest, by index, with what whoever plugged one in called it."""
+        """The CPUs that are there, by index, with what whoever plugged one in called it. See Hotplug.plug_cpu."""
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         """What the guest sees of each."""
-        self.identity = Identity()
-        """Who it is, for inventories."""
+        self.identity = Identity()  # who it is, for inventories
         self.strict = strict
         """What a device's code raises ends the machine, instead of only the device."""
         self.on_guest_reset: Callable[[ResetReason], bool] = lambda reason: True
@@ -109,8 +109,7 @@ class Machine:
         """ISA lines that other threads raise."""
         self.interrupt_controller: InterruptController | None = None
         """What drives the INTR line: the pair of 8259A."""
-        self.local_apics: dict[int, LocalApic] = {}
-        """By the CPU's index."""
+        self.local_apics: dict[int, LocalApic] = {}  # by the CPU's index
         self.eoi_listeners: list[Callable[[int], None]] = []
         """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
         self.level_routes: dict[int, tuple[int, int]] = {}
@@ -119,7 +118,7 @@ class Machine:
         """The ISA lines that PIRQA# to PIRQD# of PCI bus 0 are routed to; 0: to none. Kept by the chipset."""
         self.tsc_hz = SECOND
         """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
-        self.msrs = Msrs(self.cpu.msrs, cpus)
+        self.msrs = Msrs(self.cpu.msrs, self.max_cpus)
         self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
         self.power = Power(self)
         self.hotplug = Hotplug(self)
@@ -130,13 +129,11 @@ class Machine:
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
         self.services: list[Service] = []
-        self.description: Description | None = None
-        """What it was built from."""
+        self.description: Description | None = None  # what it was built from
         self.boot: Boot | None = None
         """What starts the first CPU after a reset, instead of the reset vector's firmware."""
         self.boot_tables: Callable[[int], tuple[bytes, int]] | None = None
-        """What an operating system is told by tables in memory where no firmware puts them there: given their
-        address, their bytes, and the address in them of ACPI's root pointer."""
+        """Tables in memory where no firmware puts them: given their address, their bytes and where ACPI's root is."""
         self.accelerator: Accelerator | None = None
         self.accelerator_choices: dict[str, Mapping[str, Any]] = {}
         """What the description says of accelerators: properties by name."""
@@ -147,6 +144,7 @@ class Machine:
         self.executor: Executor = self._block_thread
         """Runs the back ends' blocking work outside the lock."""
         self.vcpus: list[VcpuThread] = []
+        """What runs the CPUs that are there, in the order of their indices. Changed only by being replaced."""
         self.cpu_threads: dict[int, int] = {}
         """The CPUs' indices by their threads' identifiers."""
         self.state = RunState.PRELAUNCH
@@ -154,8 +152,7 @@ class Machine:
         """Why it is paused, if it is, in QMP's words."""
         self.guest_errors: deque[str] = deque(maxlen=256)
         """The last things that the guest did wrong."""
-        self._resets = 0
-        """How often it was reset since it runs."""
+        self._resets = 0  # since it runs
         self._initial_state: dict[str, Any] | None = None
         self._requests = Requests(lambda error: self._fail(error))
         self._outcome: Outcome | None = None
@@ -235,7 +232,7 @@ class Machine:
         sys.setswitchinterval(SWITCH_INTERVAL)
         assert self.accelerator is not None
         try:
-            for index in range(self.cpus):
+            for index in sorted(self.plugged_cpus):
                 self.vcpus.append(VcpuThread(self, self.accelerator.create_vcpu(index)))
             reset(self, starting=self._initial_state is None)
             if self._initial_state is not None:
@@ -456,7 +453,7 @@ class Machine:
         accelerator.check_cpu(self.cpu)
         if self.state is RunState.SHUTDOWN:
             raise SouthbridgeError(f"{self.name} has ended")
-        with self._standing_still():
+        with self.standing_still():
             free = exchange(self, accelerator)
         free()
         self.hooks.call.accelerator_changed(machine=self, accelerator=accelerator)
@@ -469,7 +466,7 @@ class Machine:
         """
 
         def save() -> dict[str, Any]:
-            with self._standing_still():
+            with self.standing_still():
                 return save_state(self)
 
         return self.call(save)
@@ -480,17 +477,18 @@ class Machine:
         Raises SouthbridgeError for a state that isn't of such a machine, which is of no use any more then.
         """
         if self.state is RunState.PRELAUNCH:
+            plug_saved_cpus(self, state)
             self._initial_state = state
             return
 
         def load() -> None:
-            with self._standing_still():
+            with self.standing_still():
                 load_state(self, state)
 
         self.call(load)
 
     @contextlib.contextmanager
-    def _standing_still(self) -> Iterator[None]:
+    def standing_still(self) -> Iterator[None]:
         """Inside, the vCPUs are parked, the clock stands and the lock is held. On the main loop's thread."""
         running = self._time_passes
         try:
@@ -526,7 +524,8 @@ class Machine:
 
     def tsc(self, cpu: int) -> int:
         """The time-stamp counter of CPU number `cpu`, as the guest would read it now."""
-        known = self.vcpus[cpu].vcpu.tsc() if cpu < len(self.vcpus) else None
+        thread = self.thread_of(cpu)
+        known = thread.vcpu.tsc() if thread else None
         return self.clock.now() * self.tsc_hz // SECOND if known is None else known
 
     # --- interrupts ----------------------------------------------------------------------------------------------
@@ -534,6 +533,10 @@ class Machine:
     def interrupts_of(self, cpu: int) -> InterruptController | None:
         """What CPU number `cpu` asks for a vector: its local APIC, or the INTR line, which leads to the first CPU."""
         return self.local_apics.get(cpu) or (None if cpu else self.interrupt_controller)
+
+    def thread_of(self, cpu: int) -> VcpuThread | None:
+        """What runs CPU number `cpu`; None while there is no such."""
+        return next((thread for thread in self.vcpus if thread.index == cpu), None)
 
     @property
     def current_cpu(self) -> int:
@@ -558,18 +561,18 @@ class Machine:
 
     def send_nmi(self, cpu: int) -> None:
         """A non-maskable interrupt for CPU number `cpu`."""
-        if cpu < len(self.vcpus):
-            self.vcpus[cpu].request_nmi()
+        if thread := self.thread_of(cpu):
+            thread.request_nmi()
 
     def send_init(self, cpu: int) -> None:
         """INIT for CPU number `cpu`."""
-        if cpu < len(self.vcpus):
-            self.vcpus[cpu].request_init()
+        if thread := self.thread_of(cpu):
+            thread.request_init()
 
     def send_startup(self, cpu: int, vector: int) -> None:
         """A startup IPI for CPU number `cpu`."""
-        if cpu < len(self.vcpus):
-            self.vcpus[cpu].request_startup(vector)
+        if thread := self.thread_of(cpu):
+            thread.request_startup(vector)
 
     def send_msi(self, device: Device, address: int, data: int) -> None:
         """`device` signals a message. One that sleeps hears its lines still, but has nothing to say."""

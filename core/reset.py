@@ -26,7 +26,7 @@ def reset(machine: Machine, *, starting: bool = True, waking: bool = False) -> N
         machine.hooks.call.machine_reset(machine=machine)
     with machine.lock:
         for thread in machine.vcpus:
-            state = _first_state(machine, thread.index, starting, waking)
+            state = first_state(machine, thread.index, starting, waking)
             counter = thread.vcpu.tsc()
             if counter is not None:  # not every accelerator can set it back
                 state.msrs[MSR_TSC] = counter
@@ -34,7 +34,8 @@ def reset(machine: Machine, *, starting: bool = True, waking: bool = False) -> N
         machine.offload.begin()
 
 
-def _first_state(machine: Machine, cpu: int, starting: bool, waking: bool) -> X86State:
+def first_state(machine: Machine, cpu: int, starting: bool = True, waking: bool = False) -> X86State:
+    """How CPU number `cpu` begins. See `reset`."""
     if machine.boot is not None and cpu == 0 and waking:
         return machine.boot.wake(machine)
     if machine.boot is not None and cpu == 0 and starting:

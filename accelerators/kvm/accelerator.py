@@ -94,7 +94,7 @@ class KvmAccelerator(Accelerator):
         """See Accelerator."""
         self._machine = machine
         system = self._system()
-        if not self.kernel_lapic and machine.cpus > 1 and not machine.local_apics:
+        if not self.kernel_lapic and machine.max_cpus > 1 and not machine.local_apics:
             system.close()
             raise SouthbridgeError("several CPUs need local APICs: kernel_irqchip on or split, or the device lapic")
         try:

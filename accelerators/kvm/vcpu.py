@@ -82,7 +82,7 @@ class KvmVcpu(Vcpu):
 
     def _set_up(self) -> state.Registers:
         accelerator, model = self._accelerator, self._machine.cpu
-        cpuid.set_cpuid(self._descriptor, model, self.index, self._machine.cpus)
+        cpuid.set_cpuid(self._descriptor, model, self.index, self._machine.max_cpus)
         numbers = [number for number in accelerator.held_msrs if number not in msrs.NOT_SAVED]
         layout = cpuid.xsave_layout(self._descriptor)
         registers = state.Registers(self._descriptor, numbers, layout, accelerator.kernel_lapic)

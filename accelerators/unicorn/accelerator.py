@@ -43,9 +43,10 @@ class UnicornAccelerator(Accelerator):
         from .library import open_library
         from .timekeeping import Rate
 
-        if machine.cpus > 1:
+        cpus = len(machine.plugged_cpus)
+        if cpus > 1:
             raise SouthbridgeError(
-                f"accelerator unicorn has one CPU, but the machine has {machine.cpus}: cpus must be 1, or the "
+                f"accelerator unicorn has one CPU, but the machine has {cpus}: cpus must be 1, or the "
                 "accelerator another one"
             )
         self._machine = machine
@@ -70,6 +71,8 @@ class UnicornAccelerator(Accelerator):
         from .vcpu import UnicornVcpu
 
         assert self._library is not None
+        if index:
+            raise SouthbridgeError("accelerator unicorn has one CPU: another one needs another accelerator")
         self._vcpu = UnicornVcpu(self._machine, self._library, self._rate, index)
         self._machine.tsc_hz = self._rate.hz()
         return self._vcpu

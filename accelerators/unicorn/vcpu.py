@@ -353,7 +353,7 @@ class UnicornVcpu(Vcpu):
 
     def _cpuid_hook(self, engine: Engine) -> Callable[[int, int], int]:
         machine, index = self._machine, self.index
-        table = cpu_model.apply(engine, machine.cpu, index, machine.cpus)
+        table = cpu_model.apply(engine, machine.cpu, index, machine.max_cpus)
         env = engine.env
 
         def hook(_engine: int, _data: int) -> int:

@@ -57,8 +57,8 @@ class Server:
         failed: Callable[[Exception], None],
         time_offset: Callable[[int], None],
     ) -> None:
-        if machine.cpus > SLOTS:
-            raise SouthbridgeError(f"an ioreq server has at most {SLOTS} CPUs, not {machine.cpus}")
+        if machine.max_cpus > SLOTS:
+            raise SouthbridgeError(f"an ioreq server has at most {SLOTS} CPUs, not {machine.max_cpus}")
         self._machine = machine
         self._hypervisor = hypervisor
         self._memory = memory
@@ -88,10 +88,10 @@ class Server:
         self._page, self._ring = SynchronousPage(synchronous), BufferedPage(buffered)
         # The hypervisor fills in the CPUs' channels when the server is enabled.
         hypervisor.device_model.set_ioreq_server_state(self.id, True)
-        for cpu in range(self._machine.cpus):
+        for cpu in range(self._machine.max_cpus):
             remote = self._page.port(cpu)
             if not remote:
-                raise SouthbridgeError(f"the domain has {cpu} CPUs, not {self._machine.cpus}")
+                raise SouthbridgeError(f"the domain has {cpu} CPUs, not {self._machine.max_cpus}")
             port = hypervisor.events.bind_interdomain(remote)
             self._ports.append(port)
             self._cpus[port] = cpu

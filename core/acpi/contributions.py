@@ -44,6 +44,7 @@ class AcpiTables:
         """Called when every device has said its own: for terms that name others."""
         self._root: list[Aml] = []
         self._system: list[Aml] = []
+        self._processors: dict[int, list[Aml]] = {}
         self._isa: list[Aml] = []
         self._isa_bridge: PciDevice | None = None
         self._bridges: dict[str, tuple[str, PciBus, list[Aml]]] = {}
@@ -63,6 +64,14 @@ class AcpiTables:
     def system(self, *terms: Aml) -> None:
         r"""Adds devices to the system bus, `\_SB`."""
         self._system.extend(terms)
+
+    def processor(self, index: int, *terms: Aml) -> None:
+        """Adds terms to the device of CPU number `index`, which every CPU has that there may be."""
+        self._processors.setdefault(index, []).extend(terms)
+
+    def cpu_path(self, index: int) -> str:
+        """The full path of the device of CPU number `index`."""
+        return f"\\_SB.{_cpu_name(index)}"
 
     def isa(self, *terms: Aml) -> None:
         """Adds devices to the ISA bus, wherever that is."""
@@ -143,8 +152,13 @@ class AcpiTables:
 
     def _cpus(self) -> list[Aml]:
         return [
-            device(f"C{index:03X}", name("_HID", string("ACPI0007")), name("_UID", index))
-            for index in range(self.machine.cpus)
+            device(
+                _cpu_name(index),
+                name("_HID", string("ACPI0007")),
+                name("_UID", index),
+                *self._processors.get(index, []),
+            )
+            for index in range(self.machine.max_cpus)
         ]
 
     def _devices_on(self, bus: PciBus) -> list[Aml]:
@@ -172,3 +186,7 @@ class AcpiTables:
                 if link is not None:
                     routes.append(package(slot << 16 | ALL_FUNCTIONS, pin, link, 0))
         return name("_PRT", package(*routes))
+
+
+def _cpu_name(index: int) -> str:
+    return f"C{index:03X}"

@@ -33,7 +33,7 @@ MOST_CPUS = 255
 DEFAULT_CPU = "portable"
 HOST_CPU = "host"
 ON_INTERNAL_ERROR = ("stop", "swap")
-_OWN_KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "memory")
+_OWN_KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "maxcpus", "memory")
 KEYS = (*_OWN_KEYS, *IDENTITY_KEYS, *BOOT_KEYS, *SECTIONS)
 
 
@@ -86,6 +86,9 @@ class Description:
     file: Path
     memory: int
     cpus: int
+    """How many there are when it starts."""
+    max_cpus: int
+    """How many there may be."""
     cpu: str
     """The name of the CPU model."""
     cpu_location: Location | None
@@ -114,12 +117,14 @@ def described(path: Path, tree: Table) -> Description:
             raise DescriptionError(f"a machine description has no such key{hint}", tree.keys[key], key)
     cpu = tree.entries.get("cpu")
     accelerators = _accelerators(tree.entries.get("accelerator"))
+    cpus = _cpus(tree.entries.get("cpus"))
     boot = boot_settings(tree)
     return Description(
         name=_name(tree.entries.get("name"), path.stem),
         file=path,
         memory=_memory(tree.entries.get("memory")),
-        cpus=_cpus(tree.entries.get("cpus")),
+        cpus=cpus,
+        max_cpus=_cpus(tree.entries.get("maxcpus"), cpus, "maxcpus"),
         cpu=_cpu(cpu),
         cpu_location=cpu.location if cpu else None,
         accelerators=accelerators,
@@ -158,12 +163,12 @@ def _memory(node: Node | None) -> int:
 # --- CPUs and accelerators ----------------------------------------------------------------------------------------
 
 
-def _cpus(node: Node | None) -> int:
+def _cpus(node: Node | None, least: int = 1, key: str = "cpus") -> int:
     if node is None or is_null(node):
-        return 1
-    if not isinstance(node, Scalar) or type(node.value) is not int or not 1 <= node.value <= MOST_CPUS:
+        return least
+    if not isinstance(node, Scalar) or type(node.value) is not int or not least <= node.value <= MOST_CPUS:
         raise DescriptionError(
-            f"expected a number of CPUs, 1 to {MOST_CPUS}, not {what_is(node)}", node.location, "cpus"
+            f"expected a number of CPUs, {least} to {MOST_CPUS}, not {what_is(node)}", node.location, key
         )
     return node.value
 

@@ -56,6 +56,12 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "description": "The CPU model, whichever accelerator runs it; host is all that the host's CPU has.",
             },
             "cpus": {"type": "integer", "minimum": 1, "maximum": MOST_CPUS, "description": "How many there are."},
+            "maxcpus": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_CPUS,
+                "description": "How many there may be, once all are plugged in; by default as many as there are.",
+            },
             "memory": {
                 "type": ["integer", "string"],
                 "description": "The size of the guest's RAM, a multiple of 4 KiB.",

@@ -11,13 +11,11 @@ class MachineType:
 
     description: str
     accelerator: str
-    later_cpus: bool = False
-    """All the CPUs that there may be are made at once, and those that come later wait for being started."""
 
 
 MACHINES = {
     "pc": MachineType("pc", "auto"),
-    "xenfv": MachineType("xenfv", "xen", later_cpus=True),
+    "xenfv": MachineType("xenfv", "xen"),
 }
 
 XEN = "xen"

@@ -33,8 +33,6 @@ def run(draft: Draft) -> int:
 
 def _set_up(machine: Machine, draft: Draft) -> None:
     process = draft.process
-    if machine_type(draft.machine, draft.accelerator).later_cpus:
-        machine.plugged_cpus = dict.fromkeys(range(draft.cpus), "")
     machine.starts_paused = process.paused
     machine.ends_with_guest = process.ends_with_guest
     if process.incoming is not None:

@@ -31,8 +31,9 @@ def description_tree(draft: Draft) -> Table:
     tree.set(
         "memory", f"{draft.memory >> 10}K" if draft.memory & 0xFFFFF else f"{draft.memory >> 20}M", draft.memory_option
     )
-    if (cpus := draft.most_cpus if kind.later_cpus else draft.cpus) != 1:
-        tree.set("cpus", cpus, draft.smp_option)
+    if draft.most_cpus != 1:
+        tree.set("cpus", draft.cpus, draft.smp_option)
+        tree.set("maxcpus", draft.most_cpus, draft.smp_option)
     if draft.name:
         tree.set("name", draft.name, f"-name {draft.name}")
     if draft.uuid:

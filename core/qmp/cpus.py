@@ -51,7 +51,7 @@ class CpuCommands:
         """The CPUs that there can be; those that are there have a path."""
         machine = self._machine
         found = []
-        for index in reversed(range(machine.cpus)):
+        for index in reversed(range(machine.max_cpus)):
             entry: dict[str, Any] = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
             if index in machine.plugged_cpus:
                 entry["qom-path"] = _path(machine, index)
@@ -70,19 +70,16 @@ def _path(machine: Machine, index: int) -> str:
 
 def _thread(machine: Machine, index: int) -> int:
     """The thread that runs it, for those who pin threads to the host's CPUs."""
-    if index < len(machine.vcpus) and (thread := machine.vcpus[index].native_id) is not None:
-        return thread
+    thread = machine.thread_of(index)
+    if thread is not None and thread.native_id is not None:
+        return thread.native_id
     return os.getpid()
 
 
 def plug_cpu(machine: Machine, id: str, properties: dict[str, Any]) -> None:
-    """device_add of a CPU. Raises SouthbridgeError if there is no such place, or a CPU there."""
+    """device_add of a CPU. Raises SouthbridgeError if it can't come. See Hotplug.plug_cpu."""
     place = {key.replace("_", "-"): value for key, value in properties.items()}
     index = place.get("socket-id")
-    if not isinstance(index, int) or not 0 <= index < machine.cpus or place != _place(index):
-        raise SouthbridgeError(f"{id}: expected socket-id (0 to {machine.cpus - 1}), core-id 0 and thread-id 0")
-    if index in machine.plugged_cpus:
-        raise SouthbridgeError(f"{id}: CPU {index} is there already")
-    with machine.lock:
-        machine.plugged_cpus[index] = id
-        machine.hooks.call.cpu_plugged(machine=machine, cpu=index)
+    if not isinstance(index, int) or not 0 <= index < machine.max_cpus or place != _place(index):
+        raise SouthbridgeError(f"{id}: expected socket-id (0 to {machine.max_cpus - 1}), core-id 0 and thread-id 0")
+    machine.hotplug.plug_cpu(index, id)

@@ -111,7 +111,7 @@ def _bios() -> bytes:
 def _processor(machine: Machine) -> bytes:
     """The one socket that CPUID tells of, with all CPUs as its cores."""
     model = machine.cpu
-    entries = {entry.leaf: entry for entry in model.cpuid(0, machine.cpus)}
+    entries = {entry.leaf: entry for entry in model.cpuid(0, machine.max_cpus)}
     first = entries[1]
     brand = b"".join(
         struct.pack("<IIII", entry.eax, entry.ebx, entry.ecx, entry.edx)
@@ -124,7 +124,7 @@ def _processor(machine: Machine) -> bytes:
         _text(model.vendor),
         _text(brand.partition(b"\0")[0].decode("latin-1")),
         struct.pack("<II", first.eax, first.edx),
-        machine.cpus,
+        machine.max_cpus,
         "lm" in model.features,
     )
 

@@ -101,6 +101,7 @@ def description_tree(description: Description) -> dict[str, Any]:
         "name": description.name,
         "memory": description.memory,
         "cpus": description.cpus,
+        "maxcpus": description.max_cpus,
         "cpu": description.cpu,
         "accelerator": accelerators[0] if len(accelerators) == 1 else accelerators,
         "on_internal_error": "swap" if description.swaps_on_error else "stop",

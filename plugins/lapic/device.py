@@ -92,7 +92,7 @@ class Page(Io):
 
 
 class Lapic(Device):
-    """A local APIC for each CPU."""
+    """A local APIC for each CPU that there may be; those of CPUs that aren't there hear nothing."""
 
     platform: ClassVar[str] = "lapic"
 
@@ -111,7 +111,7 @@ class Lapic(Device):
         self.has_tsc_deadline = "tsc-deadline" in machine.cpu.features
         machine.msrs.claim(MSR_APIC_BASE, self._read_base, self._write_base)
         self._installed = True
-        self.make_parts("apics", machine.cpus)
+        self.make_parts("apics", machine.max_cpus)
         for index, apic in enumerate(self.apics):
             apic.index = index
             apic.timer.apic = apic
@@ -130,8 +130,9 @@ class Lapic(Device):
             self.machine.msrs.release(MSR_TSC_DEADLINE)
 
     def acpi(self, tables: AcpiTables) -> None:
-        """One for each CPU; NMI comes in on LINT1."""
-        entries = [local_apic(index, index) for index in range(self.machine.cpus)]
+        """One for each CPU that there may be; NMI comes in on LINT1."""
+        machine = self.machine
+        entries = [local_apic(index, index, enabled=index in machine.plugged_cpus) for index in range(machine.max_cpus)]
         tables.interrupts.local_apics += [*entries, local_nmi(1)]
 
     def reset(self) -> None:
@@ -187,7 +188,7 @@ class Lapic(Device):
         if message.mode == STARTUP:
             self.guest_error("a startup interrupt from a device")
         elif message.asserted:
-            self._deliver(message, [apic for apic in self.apics if apic.present and apic.matches(message)])
+            self._deliver(message, [apic for apic in self._listening() if apic.matches(message)])
         return True
 
     def send(self, message: Message, source: Apic, shorthand: int) -> None:
@@ -197,10 +198,15 @@ class Lapic(Device):
         if shorthand == SELF:
             targets = [source]
         elif shorthand:
-            targets = [apic for apic in self.apics if apic.present and (shorthand == ALL or apic is not source)]
+            targets = [apic for apic in self._listening() if shorthand == ALL or apic is not source]
         else:
-            targets = [apic for apic in self.apics if apic.present and apic.matches(message)]
+            targets = [apic for apic in self._listening() if apic.matches(message)]
         self._deliver(message, targets)
+
+    def _listening(self) -> list[Apic]:
+        """Those that are switched on, and whose CPUs are there."""
+        there = self.machine.plugged_cpus
+        return [apic for apic in self.apics if apic.present and apic.index in there]
 
     def _deliver(self, message: Message, targets: list[Apic]) -> None:
         if message.mode == LOWEST_PRIORITY:

@@ -24,7 +24,7 @@ from southbridge.properties import Property
 from southbridge.registers import RC, RO, bit, bits
 
 from .calendar import Format, Moment, seconds_until
-from .settings import settings
+from .settings import MORE_CPUS, more_cpus, settings
 
 PORTS, IRQ = 0x70, 8
 UPDATE_WARNING = 244 * MICROSECOND
@@ -189,13 +189,20 @@ class Mc146818(Device):
         enabled.PIE = enabled.AIE = enabled.UIE = enabled.SQWE = 0
         if not self.set_up:
             self.set_up = True
-            for address, contents in settings(self.machine.memory_map, self.boot_order, self.machine.cpus).items():
+            for address, contents in settings(
+                self.machine.memory_map, self.boot_order, len(self.machine.plugged_cpus)
+            ).items():
                 self._remember(address - NVRAM, contents)
         self._follow()
 
     def loaded(self) -> None:
         """The line and the timer follow from the flags."""
         self._follow()
+
+    @hookimpl
+    def cpu_plugged(self) -> None:
+        """Firmware waits for as many CPUs as there are."""
+        self._remember(MORE_CPUS - NVRAM, more_cpus(len(self.machine.plugged_cpus)))
 
     @hookimpl
     def machine_suspended(self) -> None:

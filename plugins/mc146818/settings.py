@@ -32,6 +32,11 @@ def little_endian(number: int, size: int) -> bytes:
     return min(number, (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
+def more_cpus(cpus: int) -> bytes:
+    """What is at MORE_CPUS in a machine with so many."""
+    return little_endian(cpus - 1, 1)
+
+
 def settings(memory_map: Iterable[MemoryRange], boot_order: str, cpus: int) -> dict[int, bytes]:
     """The bytes at each address, for RAM as `memory_map` says, up to three letters of BOOT_DEVICES, and `cpus` CPUs."""
     ram = [part for part in memory_map if part.kind == RAM]
@@ -47,7 +52,7 @@ def settings(memory_map: Iterable[MemoryRange], boot_order: str, cpus: int) -> d
         **dict.fromkeys(EXTENDED_MEMORY, extended),
         MEMORY_ABOVE_16_MIB: little_endian(max(low - 16 * MiB, 0) // (64 * KiB), 2),
         MEMORY_ABOVE_4_GIB: little_endian(high // (64 * KiB), 3),
-        MORE_CPUS: little_endian(cpus - 1, 1),
+        MORE_CPUS: more_cpus(cpus),
         BOOT_ORDER_THIRD: bytes([third << 4]),
         BOOT_ORDER: bytes([second << 4 | first]),
     }

@@ -156,9 +156,10 @@ class Piix4Acpi(PciDevice):
         super().unrealize()
 
     def acpi(self, tables: AcpiTables) -> None:
-        """The fixed hardware, sleep states, and the slots' methods."""
+        """The fixed hardware, sleep states, and the methods of slots and CPUs."""
         acpi.fixed_hardware(tables, SCI, PM_BASE, SMI_PORTS, ACPI_ENABLE, ACPI_DISABLE)
         acpi.hot_plug(tables, self.slots)
+        acpi.cpu_hot_plug(tables)
 
     def reset(self) -> None:
         """Nothing is decoded, no event has happened."""

@@ -11,6 +11,9 @@ from southbridge.component import Component
 BASE, SIZE = 0xAF00, 32
 EVENT = 2
 """Of the general purpose events: a CPU came."""
+CPUS = 8 * SIZE
+CAME, LEAVES = 1, 3
+"""Of Notify: look there again; eject that."""
 
 
 class Processors(Component):
@@ -26,4 +29,5 @@ class Processors(Component):
 
     @PRESENT.write
     def _write(self, offset: int, size: int, value: int) -> None:
-        """Other values than these would choose the newer form."""
+        """QEMU's newer form, which this would choose, isn't there."""
+        self.guest_error(f"{value:#x} written to the CPUs' bits at {BASE + offset:#x}, which can only be read")

@@ -244,7 +244,9 @@ def test_a_saved_state_comes_back_in_another_machine() -> None:
     ("spoil", "message"),
     [
         (lambda state: state["devices"].pop("Pic"), "a machine with other devices: Pic"),
-        (lambda state: state["cpus"].append(state["cpus"][0]), "a machine with 2 CPUs; this one has 1"),
+        (lambda state: state["cpus"].append(state["cpus"][0]), "has 2 of its 1 CPUs"),
+        (lambda state: state.update(plugged_cpus=[{"index": 1, "id": ""}]), "a machine with 2 CPUs; this one has 1"),
+        (lambda state: state["plugged_cpus"].append({"index": 0, "id": ""}), "plugged_cpus: not in their order"),
         (lambda state: state["cpus"][0].update(rip=-1), "not a CPU state: rip"),
         (lambda state: state["msrs"].append({}), "saved model-specific registers: they are of another CPU model"),
         (lambda state: state["devices"]["CallPort"].update(version=9), "saved state of CallPort: version 9"),

@@ -118,6 +118,11 @@ def edu_guest(out_dir: Path) -> Path:
     return _small_disk(assemble(GUESTS / "edu" / "boot.asm", out_dir))
 
 
+def cpuhp_guest(out_dir: Path) -> Path:
+    """The guest that waits for a second CPU."""
+    return _small_disk(assemble(GUESTS / "cpuhp" / "boot.asm", out_dir))
+
+
 def _small_disk(program: Path) -> Path:
     """A disk that begins with `program`."""
     target = program.with_suffix(".disk.img")

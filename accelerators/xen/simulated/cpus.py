@@ -51,11 +51,11 @@ class Cpus:
             if not self._running:
                 self._inner.hooks.call.machine_resumed(machine=self._inner)
             self._running.add(cpu)
-            self._threads[cpu].resume()
+            self._thread(cpu).resume()
 
     def pause(self, cpu: int) -> None:
         """See hypervisor.Exchange."""
-        thread = self._threads[cpu]
+        thread = self._thread(cpu)
         thread.request_pause()
         try:
             thread.wait_parked()
@@ -74,19 +74,22 @@ class Cpus:
     def _failed(self, vcpu: Vcpu, error: Exception) -> None:
         self.on_failure(vcpu.index, error)
 
-    @property
-    def _threads(self) -> list[VcpuThread]:
+    def _thread(self, cpu: int) -> VcpuThread:
+        """What runs it: made when something is first wanted of it, which may be when it is plugged in."""
         inner = self._inner
-        assert inner.accelerator is not None
-        while len(inner.vcpus) < inner.cpus:
-            inner.vcpus.append(VcpuThread(inner, inner.accelerator.create_vcpu(len(inner.vcpus))))
-        return inner.vcpus
+        thread = inner.thread_of(cpu)
+        if thread is None:
+            assert inner.accelerator is not None
+            thread = VcpuThread(inner, inner.accelerator.create_vcpu(cpu))
+            inner.vcpus = sorted([*inner.vcpus, thread], key=lambda thread: thread.index)
+            inner.plugged_cpus[cpu] = ""
+        return thread
 
     # --- state ---------------------------------------------------------------------------------------------------
 
     def save_cpu(self, cpu: int) -> X86State:
         """See hypervisor.Exchange. The machine has its local APIC back already."""
-        state = self._threads[cpu].save()
+        state = self._thread(cpu).save()
         self._outer.msrs.load(self._inner.msrs.save())
         apic = self._outer.local_apics.get(cpu)
         if apic is not None:
@@ -98,17 +101,17 @@ class Cpus:
         self._inner.msrs.load(self._outer.msrs.save())
         own = copy.copy(state)
         own.msrs = {number: value for number, value in state.msrs.items() if number not in _REGISTERS_OF_THE_APIC}
-        self._threads[cpu].load(own)
+        self._thread(cpu).load(own)
 
     def tsc(self, cpu: int) -> int | None:
         """See hypervisor.Exchange."""
-        counter = self._threads[cpu].vcpu.tsc()
+        counter = self._thread(cpu).vcpu.tsc()
         self._outer.tsc_hz = self._inner.tsc_hz
         return counter
 
     def set_tsc(self, cpu: int, value: int) -> None:
         """See hypervisor.Exchange."""
-        self._threads[cpu].vcpu.set_tsc(value)
+        self._thread(cpu).vcpu.set_tsc(value)
 
     def set_a20(self, enabled: bool) -> None:
         """See hypervisor.Exchange."""

@@ -131,7 +131,7 @@ class DeviceModel:
 
     def vcpus(self) -> int:
         """See hypervisor.DeviceModel."""
-        return self._inner.cpus
+        return self._inner.max_cpus
 
     def shutdown(self, reason: ShutdownCode) -> None:
         """See hypervisor.DeviceModel."""

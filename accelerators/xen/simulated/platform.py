@@ -60,13 +60,14 @@ class Inner(Machine):
         super().__init__(
             name=f"{outer.name}'s hypervisor",
             memory=outer.ram.size,
-            cpus=outer.cpus,
+            max_cpus=outer.max_cpus,
             cpu=outer.cpu,
             clock=FollowingClock(outer.clock),
             lock=outer.lock,
             strict=outer.strict,
         )
         self._outer = outer
+        self.plugged_cpus = dict(outer.plugged_cpus)
         self.ram = outer.ram
         self.a20 = outer.a20
         self.guest_errors = outer.guest_errors

@@ -104,7 +104,7 @@ class Requests:
         """What the guest wrote to CF8h last, if that is known; else the device model knows it."""
         self._quads = self.page.cast("Q")
         self._ring_words = self.ring.cast("I")
-        self._answers = [threading.Lock() for _ in range(machine.cpus)]
+        self._answers = [threading.Lock() for _ in range(machine.max_cpus)]
         """Each is taken, until its CPU's request is answered."""
         for cpu, answer in enumerate(self._answers):
             answer.acquire()

@@ -77,7 +77,8 @@ class FakeMachine:
         self.memory = AddressSpace("memory", 1 << 52)
         self.ports = AddressSpace("ports", 1 << 16)
         self.controller: Any = Controller()
-        self.cpus = 1
+        self.max_cpus = 1
+        self.plugged_cpus = {0: ""}
         self.tsc_hz = 0
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         self.msrs = Msrs(self.cpu.msrs, 1)

@@ -56,8 +56,8 @@ CONTENTS = {
     "an unknown key like none": (
         "zzz: 1M\n",
         "1:1: zzz: a machine description has no such key (there are: name, extends, accelerator, "
-        "on_internal_error, cpu, cpus, memory, uuid, smbios, firmware, kernel, initrd, cmdline, boot_protocol, "
-        "blockdevs, chardevs, netdevs, displays, monitors, devices)",
+        "on_internal_error, cpu, cpus, maxcpus, memory, uuid, smbios, firmware, kernel, initrd, cmdline, "
+        "boot_protocol, blockdevs, chardevs, netdevs, displays, monitors, devices)",
     ),
     "no name": ("name: [a]\n", "1:7: name: expected a name, at most 64 characters, not a list"),
     "no size": ("memory: lots\n", "1:9: memory: expected a size such as 256M, not 'lots'"),
@@ -74,6 +74,10 @@ CONTENTS = {
     "too many CPUs": ("cpus: 256\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not 256"),
     "CPUs that are no number": ("cpus: two\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not 'two'"),
     "a truth value of CPUs": ("cpus: true\n", "1:7: cpus: expected a number of CPUs, 1 to 255, not true"),
+    "less than there are": (
+        "cpus: 3\nmaxcpus: 2\n",
+        "2:10: maxcpus: expected a number of CPUs, 3 to 255, not 2",
+    ),
     "an unknown CPU": ("cpu: qemu46\n", "1:6: cpu: there is no CPU model 'qemu46'; did you mean qemu64?"),
     "a CPU that is no name": ("cpu: 486\n", "1:6: cpu: expected a CPU model's name, not 486"),
     "what no error does": (

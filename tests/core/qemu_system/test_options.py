@@ -27,7 +27,8 @@ def test_what_libxl_passes_word_for_word(tmp_path: Path) -> None:
         "extends": "xenfv",
         "accelerator": {"type": "xen", "domain": 1},
         "memory": "64M",
-        "cpus": 2,
+        "cpus": 1,
+        "maxcpus": 2,
         "name": "g",
         "chardevs": {"serial0": {"type": "file", "path": f"{tmp_path}/serial.log"}},
         "monitors": {

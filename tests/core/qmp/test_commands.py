@@ -68,7 +68,7 @@ def test_who_it_is(converse: Callable[..., None]) -> None:
         assert await qmp.execute("query-status") == {"running": False, "singlestep": False, "status": "prelaunch"}
         (cpu,) = await qmp.execute("query-hotpluggable-cpus")
         again = {"id": "again", "driver": cpu["type"], **cpu["props"]}
-        assert "again: CPU 0 is there already" in await refused(qmp.execute("device_add", again))
+        assert "CPU 0 is there already" in await refused(qmp.execute("device_add", again))
         again["socket-id"] = 1
         assert "expected socket-id (0 to 0)" in await refused(qmp.execute("device_add", again))
 

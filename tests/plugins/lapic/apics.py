@@ -29,7 +29,8 @@ class Apics:
     def __init__(self, bench: Bench, cpus: int = 1, *, enable: bool = True, deadline: bool = False) -> None:
         self.bench = bench
         self.machine: Any = bench.machine
-        self.machine.cpus = cpus
+        self.machine.max_cpus = cpus
+        self.machine.plugged_cpus = dict.fromkeys(range(cpus), "")
         if deadline:
             self.machine.cpu = DEADLINE_CPU
         self.changes = 0
@@ -94,4 +95,4 @@ class Apics:
 
     def waiting(self) -> list[list[int]]:
         """What waits in each CPU's IRR."""
-        return [self.vectors(IRR, cpu) for cpu in range(self.machine.cpus)]
+        return [self.vectors(IRR, cpu) for cpu in range(self.machine.max_cpus)]
