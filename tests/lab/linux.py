@@ -25,9 +25,35 @@ echo "guest: ready"
 while true; do sleep 1; done
 """
 
+_CPUS = r"""
+cd /sys/devices/system/cpu
+while true; do
+    for switch in cpu[0-9]*/online; do
+        [ -f $switch ] && read online < $switch && [ $online = 0 ] && echo 1 > $switch
+    done
+    read possible < possible
+    read present < present
+    read online < online
+    now="guest: CPUs possible $possible present $present online $online"
+    [ "$now" = "$last" ] || echo "$now"
+    last=$now
+    sleep 1
+done
+"""
+"""Switches on every CPU that comes, as udev does, and says what there is."""
+
 
 def linux_disk(folder: Path) -> Path:
     """The disk's image, in `folder`."""
+    return _disk(folder, _SCRIPT, ["ata_piix", "sd_mod"])
+
+
+def cpus_disk(folder: Path) -> Path:
+    """The same, with a guest that watches its CPUs."""
+    return _disk(folder, _CPUS, [])
+
+
+def _disk(folder: Path, script: str, modules: list[str]) -> Path:
     # Compressed: each sector that GRUB reads is a few requests to the device model.
-    (folder / "initrd.cpio").write_bytes(gzip.compress(initramfs(_SCRIPT, ["ata_piix", "sd_mod"])))
+    (folder / "initrd.cpio").write_bytes(gzip.compress(initramfs(script, modules)))
     return grub_disk(folder, f"{CMDLINE} xen_emul_unplug=never")

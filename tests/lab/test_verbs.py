@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.guests.build import cpuhp_guest
 from tests.lab.dom0 import results, run_in_dom0, said
 from tests.lab.program import PROGRAM, program_disks
 
@@ -47,6 +50,26 @@ models: 0
 @pytest.mark.parametrize("model", MODELS)
 def test_verbs(model: str) -> None:
     assert results(said(run_in_dom0(f"exec ./verbs.sh {model}", disks=program_disks()))) == VERBS.splitlines()
+
+
+CPUS = """\
+create: status 0
+up: heard
+vcpu-set: status 0
+second: heard
+ok cpuhp-one
+ok cpuhp-event
+ok cpuhp-two
+ok cpuhp-second
+ok cpuhp-both
+destroy: status 0
+"""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_cpu_comes(tmp_path: Path, model: str) -> None:
+    disk = {"cpuhp.img": cpuhp_guest(tmp_path)}
+    assert results(said(run_in_dom0(f"exec ./cpus.sh {model}", disk, disks=program_disks()))) == CPUS.splitlines()
 
 
 RESTRICT = """\

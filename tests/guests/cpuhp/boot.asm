@@ -14,9 +14,8 @@ PRESENT         equ 0xaf00
 GPE0_STS        equ 0xafe0
 CPU_EVENT       equ 1 << 2
 ICR_LOW         equ 0xfee00300
-ICR_HIGH        equ 0xfee00310
-INIT            equ 0x4500
-STARTUP         equ 0x4600
+INIT            equ 0xc4500             ; to all others: on Xen its local APIC has another number than on a PC
+STARTUP         equ 0xc4600
 TRAMPOLINE      equ 0x10000             ; where the second CPU begins, in real mode
 
     org PROGRAM
@@ -84,19 +83,19 @@ protected_mode:
     mov edi, TRAMPOLINE
     mov ecx, trampoline_end - trampoline
     rep movsb
-    mov dword [ICR_HIGH], 1 << 24
     mov dword [ICR_LOW], INIT
     mov ecx, 200                        ; port 80h takes about a microsecond
 .pause:
     out 0x80, al
     loop .pause
-    mov dword [ICR_HIGH], 1 << 24
     mov dword [ICR_LOW], STARTUP | TRAMPOLINE >> 12
 .second:
     cmp byte [started], 1
     jne .second
     check "cpuhp-both"
-    mov eax, [second_id]
+    cmp dword [second_id], 0
+    setne al
+    movzx eax, al
     expect eax, 1
     verdict
     jmp finish_32
