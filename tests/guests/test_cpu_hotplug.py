@@ -50,7 +50,7 @@ def test_it_sees_the_cpu_and_starts_it(images: Path, tmp_path: Path, mode: str) 
     seen: list[dict[str, Any]] = []
     result = talk(
         [PROGRAM, "run", description],
-        send=[(b"WAITING", lambda: seen.extend(plug()))],
+        send=[(b"WAITING", lambda: seen.extend(plug())), (b"ok cpuhp-both", b"q")],
         timeout_s=LONG_ENOUGH_S,
     )
     assert expect.parse_cpu_report(result.output) == dict.fromkeys(

@@ -3,7 +3,7 @@
 ;       nasm -f bin -I <this folder>/ -o cpuhp.img boot.asm
 ;
 ; Says on COM1 that it waits; sees event 2 among the general purpose events, and the CPU's bit; starts the CPU by INIT and
-; startup IPI; then both report a check. Lines and exit status are those of the CPU guest (tests/guests/cpu).
+; startup IPI; then both report a check, and a byte on COM1 ends it. Lines and exit status are those of the CPU guest (tests/guests/cpu).
 
 %include "../cpu/layout.inc"
 %include "../cpu/report.inc"
@@ -98,6 +98,11 @@ protected_mode:
     movzx eax, al
     expect eax, 1
     verdict
+.typed:                                 ; whoever watches has seen enough
+    mov dx, COM1_LSR
+    in al, dx
+    test al, 1
+    jz .typed
     jmp finish_32
 
     report_routines

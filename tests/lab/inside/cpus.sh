@@ -24,8 +24,8 @@ END
 
 step create xl create /tmp/c.cfg || { sed 's/^/# model: /' /var/log/xen/qemu-dm-c.log; exit 1; }
 heard up "WAITING" $serial || { tail -n 40 $serial | sed 's/^/# guest: /'; sed 's/^/# model: /' /var/log/xen/qemu-dm-c.log; exit 1; }
-step vcpu-set xl vcpu-set c 2
-heard second "ALL DONE" $serial
+step vcpu-set xl vcpu-set -i c 2 # dom0 has one
+heard second "cpuhp-both" $serial
 tr -d '\r' < $serial | grep -a -E '^(ok|FAIL) '
 xl vcpu-list c | sed 's/^/# /'
 step destroy xl destroy c

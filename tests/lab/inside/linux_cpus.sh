@@ -24,7 +24,7 @@ END
 
 step create xl create /tmp/c.cfg || { sed 's/^/# model: /' /var/log/xen/qemu-dm-c.log; exit 1; }
 heard up "guest: CPUs" $serial || { tail -n 40 $serial | sed 's/^/# guest: /'; sed 's/^/# model: /' /var/log/xen/qemu-dm-c.log; exit 1; }
-step vcpu-set xl vcpu-set c 2
+step vcpu-set xl vcpu-set -i c 2 # dom0 has one
 heard second "online 0-1" $serial
 tr -d '\r' < $serial | grep '^guest: '
 xl vcpu-list c | sed 's/^/# /'
