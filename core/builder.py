@@ -21,7 +21,6 @@ from .device import Device
 from .discovery import describe, load, names, nearest
 from .errors import DescriptionError, PluginError, RealizeError, SouthbridgeError
 from .machine import Machine
-from .monitor import Monitor
 from .pci import PciDevice
 
 BACKENDS = ("blockdevs", "chardevs", "netdevs", "displays", "monitors")
@@ -29,6 +28,9 @@ BACKENDS = ("blockdevs", "chardevs", "netdevs", "displays", "monitors")
 
 SERVANTS = ("blockdevs", "chardevs", "netdevs")
 """Those of them that are there for a device to use."""
+
+SERVICES = ("displays", "monitors")
+"""Those that serve while the machine runs."""
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +207,7 @@ def _open(machine: Machine, part: Part) -> None:
     values = resolve_links(machine, part.cls, validated(part.cls, dict(part.values), part.id), part.id)
     backend: Any = part.cls(**values)
     machine.backends[part.section][part.id] = backend
-    if isinstance(backend, Monitor):
+    if part.section in SERVICES:
         backend.id, backend.machine = part.id, machine
         machine.services.append(backend)
     backend.open()

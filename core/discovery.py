@@ -45,7 +45,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "netdevs": ("netdev", "southbridge.properties:Configurable"),
     "blockdevs": ("blockdev", "southbridge.block:BlockBackend"),
     "chardevs": ("chardev", "southbridge.chardev:CharBackend"),
-    "displays": ("display", "southbridge.properties:Configurable"),
+    "displays": ("display", "southbridge.display:Display"),
     "monitors": ("monitor", "southbridge.monitor:Monitor"),
     "commands": ("command", ""),
 }

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .boot import Boot
     from .description import Description
     from .device import Device
+    from .display import GraphicConsole
 
 MEMORY_BITS = 52
 
@@ -125,6 +126,8 @@ class Machine:
         self.firmware_config = FirmwareConfig()
         self.input = Input()
         """What a user types and points at."""
+        self.consoles: list[GraphicConsole] = []
+        """What graphics devices show, in the order in which they were realized."""
         self.buses: dict[str, Any] = {}
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
