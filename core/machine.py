@@ -120,7 +120,7 @@ class Machine:
         self.tsc_hz = SECOND
         """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
         self.msrs = Msrs(self.cpu.msrs, self.max_cpus)
-        self.a20 = A20Gate(lambda enabled: self._a20_changed(enabled))
+        self.a20 = A20Gate(lambda enabled: self.hooks.call.a20_changed(enabled=enabled))
         self.power = Power(self)
         self.hotplug = Hotplug(self)
         self.firmware_config = FirmwareConfig()
@@ -583,9 +583,6 @@ class Machine:
             return
         if not self.hooks.msi_send(address, data):
             self.guest_error(device, f"MSI to {address:#x}, where no interrupt controller is")
-
-    def _a20_changed(self, enabled: bool) -> None:
-        self.hooks.call.a20_changed(enabled=enabled)
 
     # --- what goes wrong -----------------------------------------------------------------------------------------
 
