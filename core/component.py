@@ -22,8 +22,6 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, overload
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-
 from .banks import Bank, BankRegion, WindowSpec
 from .clock import Timer
 from .errors import SouthbridgeError
@@ -31,6 +29,8 @@ from .properties import declared_type
 from .registers import RegisterSpec
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from .clock import Clock
     from .device import Device
 
@@ -225,6 +225,8 @@ class Component:
         self._apply(saved)
 
     def _check(self, saved: object) -> None:
+        from pydantic import ValidationError
+
         where = f"{self.device.id}.{self.path}" if self.path else self.device.id
         try:
             state_model(type(self), tuple(key for key, _ in self.parts())).model_validate(saved)
@@ -251,7 +253,6 @@ class Component:
             part._apply(saved["parts"][key])
 
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
 _LATEST = (1 << 63) - 1
 
 _Fields = dict[str, tuple[Any, dict[str, Any]]]
@@ -292,8 +293,10 @@ def _timer_model(spec: TimerSpec[Any]) -> type[BaseModel]:
 
 def _model(name: str, fields: _Fields) -> type[BaseModel]:
     """A model of a dictionary with these keys. They are aliases: pydantic keeps some names for itself."""
+    from pydantic import ConfigDict, Field, create_model
+
     plain: dict[str, Any] = {
         f"field{index}": (kind, Field(alias=key, **keywords))
         for index, (key, (kind, keywords)) in enumerate(fields.items())
     }
-    return create_model(name, __config__=_STRICT, **plain)
+    return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **plain)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
-
 from .device import Device
 from .errors import RealizeError, SouthbridgeError
-from .properties import REQUIRED, Configurable, property_model
+from .properties import REQUIRED, Configurable, InvalidProperties, valid_properties
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -23,12 +21,11 @@ class MissingLink(RealizeError):
 def validated(cls: type[Configurable], values: dict[str, Any], who: str) -> dict[str, Any]:
     """`values` with defaults filled in and types converted. Raises SouthbridgeError, naming `who` and the property."""
     try:
-        model = property_model(cls).model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
+        return valid_properties(cls, values)
+    except InvalidProperties as error:
+        first = error.errors[0]
         key = ".".join(str(part) for part in first["loc"])
         raise SouthbridgeError(f"{who}: {key}: {first['msg']}") from None
-    return {name: getattr(model, name) for name in cls.properties()}
 
 
 def resolve_links(machine: Machine, cls: type[Configurable], values: dict[str, Any], who: str) -> dict[str, Any]:

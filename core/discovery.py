@@ -29,7 +29,7 @@ from typing import Any
 
 from .errors import PluginError
 from .hooks import MachineHooks, has_hooks
-from .properties import Configurable, property_model
+from .properties import Configurable, check_declarations
 
 LOAD = "SOUTHBRIDGE_LOAD_PLUGINS"
 DISABLE = "SOUTHBRIDGE_DISABLE_PLUGINS"
@@ -181,7 +181,7 @@ def describe(error: BaseException) -> str:
 def _check_declarations(plugin: Plugin, loaded: type[Configurable]) -> None:
     """Raises PluginError if a property's type makes no sense, or a hook isn't as the contract has it."""
     try:
-        property_model(loaded)
+        check_declarations(loaded)
     except Exception as error:
         raise PluginError(f"{plugin} declares properties that don't work: {describe(error)}") from None
     if has_hooks(loaded):

@@ -10,11 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from .accelerator import Accelerator, AcceleratorFailure, Vcpu
 from .errors import SouthbridgeError
-from .power import PowerState
 from .reset import first_state
 from .vcpus import VcpuThread
 from .x86 import MSR_TSC, X86State
@@ -116,27 +113,6 @@ def save_state(machine: Machine) -> dict[str, Any]:
         machine.offload.begin()
 
 
-class _Plugged(BaseModel):
-    """A CPU that is there."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    index: int = Field(ge=0)
-    id: str
-
-
-class _State(BaseModel):
-    """The outer form of what `save_state` gives."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    clock: int = Field(ge=0, lt=1 << 63)
-    cpus: list[dict[str, Any]]
-    plugged_cpus: list[_Plugged] | None = None
-    """Which these are; None: the first ones."""
-    msrs: list[Any]
-    power: PowerState = PowerState()
-    devices: dict[str, Any]
-
-
 def check_state(machine: Machine, saved: dict[str, Any]) -> None:
     """Raises SouthbridgeError, the machine being as it was, for what isn't the state of such a machine.
 
@@ -189,8 +165,12 @@ def plug_saved_cpus(machine: Machine, saved: dict[str, Any]) -> None:
 
 def _plugged_cpus(machine: Machine, saved: dict[str, Any]) -> dict[int, str]:
     """The CPUs that `saved` is of, as in Machine.plugged_cpus."""
+    from pydantic import ValidationError
+
+    from .machine_state import MachineState
+
     try:
-        state = _State.model_validate(saved)
+        state = MachineState.model_validate(saved)
     except ValidationError as error:
         first = error.errors()[0]
         raise SouthbridgeError(f"the saved state: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

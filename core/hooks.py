@@ -7,7 +7,9 @@ a wrapper (a tracer, a fault injector) or several implementations it is the full
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
@@ -30,7 +32,7 @@ class MachineHooks:
     msi_send: Callable[[int, int], Any]
 
     def __init__(self) -> None:
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager = _Manager(hookspecs.PROJECT)
         for group in hookspecs.GROUPS:
             self._manager.add_hookspecs(group)
         self.call = self._manager.hook
@@ -99,10 +101,34 @@ class TopologyListener:
         self._hooks.call.memory_region_removed(section=section)
 
 
+class _Manager(pluggy.PluginManager):
+    """pluggy's, which by itself looks closely at each attribute of each object, whether or not it can be a hook."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        """See pluggy. A hook is a method of the class that is marked, or any method that the object holds itself."""
+        if not isinstance(plugin, ModuleType):
+            cls = plugin if isinstance(plugin, type) else type(plugin)
+            own = None if cls is plugin else getattr(plugin, "__dict__", {}).get(name)
+            if name not in _marked(cls) and not isinstance(own, MethodType | FunctionType):
+                return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
+@functools.cache
+def _marked(cls: type) -> frozenset[str]:
+    """The names of attributes that `cls` or a base marks as hooks."""
+    marker = f"{hookspecs.PROJECT}_impl"
+    members = (item for base in cls.__mro__ for item in vars(base).items())
+    return frozenset(
+        name
+        for name, member in members
+        if hasattr(member, marker) or hasattr(getattr(member, "__func__", None), marker)
+    )
+
+
 def has_hooks(cls: type) -> bool:
     """Whether objects of `cls` implement hooks."""
-    marker = f"{hookspecs.PROJECT}_impl"
-    return any(hasattr(member, marker) for base in cls.__mro__ for member in vars(base).values() if callable(member))
+    return bool(_marked(cls))
 
 
 def _one_line(text: str) -> str:

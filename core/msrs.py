@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
 from .cpu_models import ModelMsr
 from .errors import RealizeError, SouthbridgeError
 from .x86 import U64, MsrIndex
@@ -82,6 +80,8 @@ class Msrs:
 
     def load(self, saved: Values) -> None:
         """The inverse of `save`. Raises SouthbridgeError, having changed nothing, for what isn't of this model."""
+        from pydantic import TypeAdapter, ValidationError
+
         try:
             checked = TypeAdapter(list[dict[MsrIndex, U64]]).validate_python(saved)
         except ValidationError as error:

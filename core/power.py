@@ -8,9 +8,7 @@ note in the real-time clock's memory, and jumps to where the operating system to
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Any
 
 from .errors import SouthbridgeError
 from .hookspecs import hookimpl
@@ -22,14 +20,6 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 log = logging.getLogger(__name__)
-
-
-class PowerState(BaseModel):
-    """What is saved of it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    suspended: bool = False
-    facs: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
 
 
 class Power:
@@ -95,6 +85,8 @@ class Power:
 
     def load(self, saved: dict[str, Any]) -> None:
         """Takes over what `save` gave, which fits PowerState."""
+        from .machine_state import PowerState
+
         state = PowerState.model_validate(saved)
         self.suspended, self.facs = state.suspended, state.facs
 

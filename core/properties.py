@@ -5,7 +5,8 @@
         chardev: CharBackend = Link("chardevs", doc="Where the bytes go.")
 
 From the declarations come the validation of descriptions, the JSON Schema and the listings. Values are validated by
-pydantic before an object is constructed; the object then has them as plain attributes.
+pydantic before an object is constructed (`quick_check` spares it what is plainly right); the object then has them as
+plain attributes.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
-
+from .annotations import Converted
+from .quick_check import UNSURE, makes_sense, quickly
 from .units import parse_size
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 REQUIRED: Any = ...
 
@@ -34,12 +38,11 @@ def _path(value: object) -> Path:
 
 Size = Annotated[
     int,
-    BeforeValidator(parse_size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}], "examples": ["256M"]}),
+    Converted(parse_size, {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}], "examples": ["256M"]}),
 ]
 """A number of bytes, written as an integer or as "256M"."""
 
-FilePath = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string", "format": "path"})]
+FilePath = Annotated[Path, Converted(_path, {"type": "string", "format": "path"})]
 """A file's path; relative ones are relative to the description that names them."""
 
 
@@ -124,12 +127,53 @@ def _property_type(cls: type[Configurable], name: str, spec: PropertySpec) -> An
     return str | None if spec.default is None else str
 
 
+class InvalidProperties(Exception):
+    """Values that don't fit the declarations. `errors` has what is wrong with them, as pydantic says it."""
+
+    def __init__(self, errors: list[Any]) -> None:
+        super().__init__(errors[0]["msg"])
+        self.errors = errors
+
+
+def valid_properties(cls: type[Configurable], values: Mapping[str, Any]) -> dict[str, Any]:
+    """All properties of a `cls`: `values` with types converted, and defaults. Raises InvalidProperties."""
+    specs = cls.properties()
+    found = {name: spec.default for name, spec in specs.items()}
+    for name, value in values.items():
+        spec = specs.get(name)
+        kind = None if spec is None else _property_type(cls, name, spec)
+        found[name] = UNSURE if spec is None else quickly(kind, value, spec.constraints)
+    if any(value is UNSURE or value is REQUIRED for value in found.values()):
+        return _validated(cls, values)
+    return found
+
+
+def _validated(cls: type[Configurable], values: Mapping[str, Any]) -> dict[str, Any]:
+    from pydantic import ValidationError
+
+    try:
+        model = property_model(cls).model_validate(dict(values))
+    except ValidationError as error:
+        raise InvalidProperties(error.errors()) from None
+    return {name: getattr(model, name) for name in cls.properties()}
+
+
+def check_declarations(cls: type[Configurable]) -> None:
+    """Raises whatever it is if the declarations make no sense."""
+    for name, spec in cls.properties().items():
+        if not makes_sense(_property_type(cls, name, spec), spec.constraints):
+            property_model(cls)
+            return
+
+
 _models: dict[type[Configurable], type[BaseModel]] = {}
 
 
 def property_model(cls: type[Configurable]) -> type[BaseModel]:
     """The pydantic model that validates what a description says of a `cls`."""
     if cls not in _models:
+        from pydantic import ConfigDict, Field, create_model
+
         fields: dict[str, Any] = {
             name: (_property_type(cls, name, spec), Field(spec.default, description=spec.doc, **spec.constraints))
             for name, spec in cls.properties().items()

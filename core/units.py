@@ -23,7 +23,7 @@ def parse_size(text: int | str) -> int:
         if text < 0:
             raise ValueError("a size can't be negative")
         return text
-    match = _SIZE.fullmatch(text.strip())
+    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"expected a size such as 256M, not {text!r}")
     return int(match[1], 0) << _SHIFT[match[2].lower()]

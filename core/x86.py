@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from .annotations import Length, Strict, Within
 
 GENERAL_REGISTERS = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -33,12 +33,12 @@ DR7_RESET = 0x400
 RFLAGS_RESET = 0x2
 
 
-def _unsigned(bits: int) -> Any:
-    return Field(strict=True, ge=0, lt=1 << bits)
+def _unsigned(bits: int) -> Within:
+    return Within(0, (1 << bits) - 1)
 
 
-def _length(number: int) -> Any:
-    return Field(strict=True, min_length=number, max_length=number)
+def _length(number: int) -> Length:
+    return Length(number, number)
 
 
 U8 = Annotated[int, _unsigned(8)]
@@ -47,12 +47,13 @@ U32 = Annotated[int, _unsigned(32)]
 U64 = Annotated[int, _unsigned(64)]
 U80 = Annotated[int, _unsigned(80)]
 U256 = Annotated[int, _unsigned(256)]
-Flag = Annotated[bool, Field(strict=True)]
-MsrIndex = Annotated[int, Field(ge=0, lt=1 << 32)]
+Flag = Annotated[bool, Strict()]
+MsrIndex = Annotated[int, Within(0, (1 << 32) - 1, lenient=True)]
 """Also as text, which is how JSON has a dictionary's keys."""
-Component = Annotated[int, Field(gt=2, lt=63)]
+Component = Annotated[int, Within(3, 62, lenient=True)]
 
-_NOTHING_ELSE = ConfigDict(extra="forbid")
+_NOTHING_ELSE: Any = {"extra": "forbid"}
+"""What pydantic is told of these classes."""
 
 _KEPT_BY_INIT = (
     *("fpu_control", "fpu_status", "fpu_tag", "fpu_opcode", "fpu_ip", "fpu_dp", "fpu_registers"),
@@ -182,6 +183,8 @@ class X86State:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> X86State:
         """What `to_dict` gave, validated. Raises ValueError."""
+        from pydantic import TypeAdapter, ValidationError
+
         try:
             return TypeAdapter(cls).validate_python(data)
         except ValidationError as error:

@@ -17,12 +17,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_type_hints
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from ..discovery import describe
 from ..errors import PluginError, SouthbridgeError
+from ..quick_check import UNSURE, makes_sense, quickly
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 GENERIC = "GenericError"
 NOT_FOUND = "CommandNotFound"
@@ -59,20 +61,37 @@ class Command:
         """What it does, in a line."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
+    def check(self) -> None:
+        """Raises TypeError, NameError... for a function whose annotations make no sense."""
+        if not all(makes_sense(kind, {}) for kind, _ in self._parameters.values()):
+            _ = self._model
+
     @cached_property
-    def arguments(self) -> type[BaseModel]:
-        """The model of its arguments. Raises TypeError, NameError... for a function whose annotations make no sense."""
-        hints = get_type_hints(self.function, include_extras=True)
-        fields: dict[str, Any] = {}
-        for name, parameter in inspect.signature(self.function).parameters.items():
-            if parameter.kind is parameter.VAR_KEYWORD or hints[name] is Caller:
-                continue
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[name] = (hints[name], Field(default, alias=name.replace("_", "-")))
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def _parameters(self) -> dict[str, tuple[Any, Any]]:
+        """Type and default of each argument that is the client's to give, by Python's name; `...`: it must be given."""
+        return {
+            name: (self._hints[name], ... if parameter.default is parameter.empty else parameter.default)
+            for name, parameter in inspect.signature(self.function).parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD and self._hints[name] is not Caller
+        }
+
+    @cached_property
+    def _model(self) -> type[BaseModel]:
+        """The model of its arguments."""
+        from pydantic import ConfigDict, Field, create_model
+
+        fields: dict[str, Any] = {
+            name: (kind, Field(default, alias=name.replace("_", "-")))
+            for name, (kind, default) in self._parameters.items()
+        }
         extra: Literal["allow", "forbid"] = "allow" if self._takes_any else "forbid"
         return create_model(self.name, __config__=ConfigDict(extra=extra, strict=True), **fields)
 
-    @property
+    @cached_property
     def _takes_any(self) -> bool:
         kinds = [parameter.kind for parameter in inspect.signature(self.function).parameters.values()]
         return inspect.Parameter.VAR_KEYWORD in kinds
@@ -80,20 +99,35 @@ class Command:
     @cached_property
     def _caller(self) -> str | None:
         """The name of the argument that is the caller."""
-        hints = get_type_hints(self.function)
-        return next((name for name, hint in hints.items() if hint is Caller), None)
+        return next((name for name, hint in self._hints.items() if hint is Caller), None)
+
+    def _checked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The function's arguments, with what the client gave. Raises CommandError."""
+        rest = dict(arguments)
+        named: dict[str, Any] = {}
+        for name, (kind, default) in self._parameters.items():
+            alias = name.replace("_", "-")
+            named[name] = quickly(kind, rest.pop(alias), {}) if alias in rest else default
+        if any(value is UNSURE or value is ... for value in named.values()) or (rest and not self._takes_any):
+            return self._validated(arguments)
+        return named | rest
+
+    def _validated(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        from pydantic import ValidationError
+
+        try:
+            model = self._model.model_validate(arguments)
+        except ValidationError as error:
+            raise CommandError(complaint(error)) from None
+        return {name: getattr(model, name) for name in self._parameters} | (model.model_extra or {})
 
     async def run(self, arguments: dict[str, Any], caller: Caller) -> Any:
         """Its result. Raises CommandError."""
+        named = self._checked(arguments)
+        if self._caller is not None:
+            named[self._caller] = caller
         try:
-            model = self.arguments.model_validate(arguments)
-        except ValidationError as error:
-            raise CommandError(_complaint(error)) from None
-        try:
-            named = {name: getattr(model, name) for name in type(model).model_fields}
-            if self._caller is not None:
-                named[self._caller] = caller
-            result = self.function(**named, **(model.model_extra or {}))
+            result = self.function(**named)
             if inspect.isawaitable(result):
                 result = await result
         except SouthbridgeError as error:
@@ -118,7 +152,7 @@ class Commands:
             raise PluginError(f"there are two monitor commands {name!r}")
         command = Command(name, function)
         try:
-            _ = command.arguments
+            command.check()
         except Exception as error:
             raise PluginError(f"monitor command {name!r}: {describe(error)}") from None
         self._commands[name] = command
@@ -135,7 +169,7 @@ class Commands:
         return await command.run(arguments, caller)
 
 
-def _complaint(error: ValidationError) -> str:
+def complaint(error: ValidationError) -> str:
     """The first of what is wrong with the arguments, in QEMU's words."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])

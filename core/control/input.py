@@ -2,99 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SouthbridgeError
-from ..input import BUTTONS, LARGEST_POSITION, SCANCODES, PointerEvent, key_by_number
 
 if TYPE_CHECKING:
     from ..machine import Machine
-
-FARTHEST = 1 << 15
-"""How far one event moves a pointer, at most."""
-WHEEL = {"wheel-up": -1, "wheel-down": 1}
-
-Button = Literal["left", "right", "middle", "side", "extra", "wheel-up", "wheel-down"]
-Axis = Literal["x", "y"]
-
-
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class NamedKey(_Plain):
-    """A key by its name."""
-
-    type: Literal["qcode"]
-    data: str
-
-
-class NumberedKey(_Plain):
-    """A key by its number."""
-
-    type: Literal["number"]
-    data: Annotated[int, Field(ge=1, le=0xFF)]
-
-
-class KeyMove(_Plain):
-    """A key goes down or up."""
-
-    key: Annotated[NamedKey | NumberedKey, Field(discriminator="type")]
-    down: bool
-
-
-class ButtonMove(_Plain):
-    """A button goes down or up; the wheel's two are notches, when they go down."""
-
-    button: Button
-    down: bool
-
-
-class Movement(_Plain):
-    """By how much a pointer moves along an axis."""
-
-    axis: Axis
-    value: Annotated[int, Field(ge=-FARTHEST, le=FARTHEST)]
-
-
-class Position(_Plain):
-    """Where a pointer is on an axis."""
-
-    axis: Axis
-    value: Annotated[int, Field(ge=0, le=LARGEST_POSITION)]
-
-
-class KeyInput(_Plain):
-    """`key`."""
-
-    type: Literal["key"]
-    data: KeyMove
-
-
-class ButtonInput(_Plain):
-    """`btn`."""
-
-    type: Literal["btn"]
-    data: ButtonMove
-
-
-class RelativeInput(_Plain):
-    """`rel`."""
-
-    type: Literal["rel"]
-    data: Movement
-
-
-class AbsoluteInput(_Plain):
-    """`abs`."""
-
-    type: Literal["abs"]
-    data: Position
-
-
-Event = Annotated[KeyInput | ButtonInput | RelativeInput | AbsoluteInput, Field(discriminator="type")]
 
 
 class InputCommands:
@@ -103,47 +16,14 @@ class InputCommands:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def send(self, events: Annotated[list[Event], Field(max_length=1024)]) -> None:
+    def send(self, events: list[Any]) -> None:
         """Puts in what a keyboard and a pointer do; what the pointer does counts as one event."""
-        keys = [(_key(event.data.key), event.data.down) for event in events if isinstance(event, KeyInput)]
+        from .input_events import keys, parsed, pointers  # only now: pydantic takes time to import
+
+        valid = parsed(events)
+        pressed = keys(valid)
         with self._machine.lock:
-            taken = [self._machine.input.key(key, down) for key, down in keys]
-            taken += [self._machine.input.point(pointer) for pointer in _pointer_events(events)]
+            taken = [self._machine.input.key(key, down) for key, down in pressed]
+            taken += [self._machine.input.point(pointer) for pointer in pointers(valid)]
         if not all(taken):
             raise SouthbridgeError("the guest uses no device that takes such an event")
-
-
-def _key(key: NamedKey | NumberedKey) -> str:
-    name = key_by_number(key.data) if isinstance(key, NumberedKey) else key.data
-    if name not in SCANCODES:
-        raise SouthbridgeError(f"there is no key {key.data!r}")
-    return name
-
-
-def _pointer_events(events: list[Event]) -> list[PointerEvent]:
-    """At most one of movement and one of positions; buttons and the wheel go with the latter, if there is one."""
-    moved = {"x": 0, "y": 0}
-    where: dict[str, int] = {}
-    pressed = released = dz = 0
-    for event in events:
-        match event:
-            case RelativeInput():
-                moved[event.data.axis] += event.data.value
-            case AbsoluteInput():
-                where[event.data.axis] = event.data.value
-            case ButtonInput() if event.data.button in WHEEL:
-                dz += WHEEL[event.data.button] * event.data.down
-            case ButtonInput():
-                mask = BUTTONS[event.data.button]
-                pressed, released = pressed & ~mask, released & ~mask
-                if event.data.down:
-                    pressed |= mask
-                else:
-                    released |= mask
-    rest = {"dz": dz, "pressed": pressed, "released": released}
-    found: list[PointerEvent] = []
-    if any(moved.values()):
-        found.append(PointerEvent(dx=moved["x"], dy=moved["y"], **({} if where else rest)))
-    if where or (not found and any(rest.values())):
-        found.append(PointerEvent(x=where.get("x"), y=where.get("y"), **rest))
-    return found

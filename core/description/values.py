@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import ValidationError
-
 from ..discovery import nearest
 from ..errors import DescriptionError, Location
-from ..properties import Configurable, declared_type, property_model
+from ..properties import Configurable, InvalidProperties, declared_type, valid_properties
 from .nodes import Node, Scalar, Sequence, Table, folder, is_null, what_is
 
 _DECIMAL = re.compile(r"[-+]?[0-9]+\.[0-9]+")
@@ -40,11 +38,11 @@ def validated_values(
     nodes = {key: node for key, node in node.entries.items() if key != "type" and not is_null(node)}
     values = {name: _plain(cls, name, node) for name, node in nodes.items()}
     try:
-        model = property_model(cls).model_validate(values)
-    except ValidationError as error:
+        valid = valid_properties(cls, values)
+    except InvalidProperties as error:
         raise _explained(error, cls, name, node, key) from None
     for property, value in values.items():
-        values[property] = _with_paths(value, getattr(model, property), nodes[property])
+        values[property] = _with_paths(value, valid[property], nodes[property])
     return values, {name: node.location for name, node in nodes.items()}
 
 
@@ -69,9 +67,9 @@ def _with_paths(value: Any, valid: Any, node: Node) -> Any:
     return value
 
 
-def _explained(error: ValidationError, cls: type[Configurable], name: str, node: Table, key: str) -> DescriptionError:
+def _explained(error: InvalidProperties, cls: type[Configurable], name: str, node: Table, key: str) -> DescriptionError:
     """The first of the errors, unknown properties first: a missing one may be a misspelt one."""
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    first = min(error.errors, key=lambda item: item["type"] != "extra_forbidden")
     path = list(first["loc"])
     if first["type"] == "extra_forbidden" and len(path) == 1:
         known = list(cls.properties())

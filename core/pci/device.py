@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator
-
+from ..annotations import Checked
 from ..banks import BankRegion
 from ..device import Device
 from ..interrupts import Pin
@@ -30,7 +29,7 @@ def _check_address(text: str) -> str:
     return text
 
 
-PciAddress = Annotated[str, AfterValidator(_check_address)]
+PciAddress = Annotated[str, Checked(_check_address)]
 """A place on a PCI bus: "1f.2" is slot 31 (hexadecimal, as lspci has it), function 2."""
 
 

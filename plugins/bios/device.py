@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, WithJsonSchema
+from southbridge.annotations import Converted
 from southbridge.device import Device
 from southbridge.errors import SouthbridgeError
 from southbridge.memory.ram import RamBlock
@@ -31,7 +31,7 @@ def _image(value: object) -> Path | str:
     return Path(value).expanduser() if isinstance(value, Path) or "/" in value else value
 
 
-Image = Annotated[Path | str, BeforeValidator(_image), WithJsonSchema({"type": "string"})]
+Image = Annotated[Path | str, Converted(_image, {"type": "string"})]
 """A path, or a bare name."""
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
 from southbridge.acpi import AcpiTables, eisa_id
 from southbridge.acpi.resources import io, irq, resource_template
 from southbridge.acpi.terms import device, name
+from southbridge.annotations import Within
 from southbridge.banks import PortBank
 from southbridge.component import Part, State, timer
 from southbridge.device import Device
@@ -74,7 +74,7 @@ class I8042(Device):
     full: bool = State(False, doc="It holds a byte that wasn't read.")
     from_mouse: bool = State(False, doc="The byte in it is the mouse's.")
     scan_code: bool = State(False, doc="The byte in it is a key's.")
-    reply: Annotated[int, Field(ge=0, le=0x1FF)] | None = State(
+    reply: Annotated[int, Within(0, 0x1FF)] | None = State(
         None, doc="The controller's own next byte; with bit 8, as if it came from the mouse."
     )
     command: int = State(0, ge=0, le=0xFF, doc="A command that waits for its argument, or 0.")

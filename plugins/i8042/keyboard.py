@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
-from pydantic import AfterValidator
+from southbridge.annotations import Checked
 from southbridge.clock import SECOND
 from southbridge.component import State, timer
 
@@ -45,7 +45,7 @@ def checked(key: int) -> int:
     return key
 
 
-Key = Annotated[int, AfterValidator(checked)]
+Key = Annotated[int, Checked(checked)]
 
 
 class Keyboard(Ps2Device):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Annotated
 
-from pydantic import Field
+from southbridge.annotations import Within
 from southbridge.clock import SECOND
 from southbridge.component import State, timer
 
@@ -61,7 +61,7 @@ class Mouse(Ps2Device):
     double: bool = State(False, doc="Scaling 2:1.")
     resolution: int = State(2, ge=0, le=3, doc="Counts a millimetre, as a power of two.")
     rate: int = State(100, ge=10, le=200, doc="Samples a second.")
-    knock: list[Annotated[int, Field(ge=10, le=200)]] = State([], max_length=3, doc="The last rates that were set.")
+    knock: list[Annotated[int, Within(10, 200)]] = State([], max_length=3, doc="The last rates that were set.")
     buttons: int = State(0, ge=0, le=31, doc="Those that are down.")
     told: int = State(0, ge=0, le=31, doc="The buttons as reported last.")
     dx: int = State(0, ge=-FARTHEST, le=FARTHEST, doc="To the right, not yet reported.")

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import Field
+from southbridge.annotations import Within
 from southbridge.component import Component, State
 
 ACKNOWLEDGE = 0xFA
@@ -14,7 +14,7 @@ RESEND = 0xFE
 SELF_TEST_PASSED = 0xAA
 BUFFER_SIZE = 16
 
-Byte = Annotated[int, Field(ge=0, le=0xFF)]
+Byte = Annotated[int, Within(0, 0xFF)]
 
 
 class Ps2Device(Component):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
 from southbridge.acpi import AcpiTables
 from southbridge.acpi.tables import io_apic, override
+from southbridge.annotations import Within
 from southbridge.banks import MmioBank
 from southbridge.component import State
 from southbridge.device import Device
@@ -36,7 +36,7 @@ MESSAGES = 0xFEE0_0000
 ASSERT = 1 << 14
 """In a message's data: the level of a level-triggered interrupt."""
 
-Entry = Annotated[int, Field(strict=True, ge=0, lt=1 << 64)]
+Entry = Annotated[int, Within(0, (1 << 64) - 1)]
 
 
 def is_level(entry: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator
+from southbridge.annotations import Checked
 from southbridge.banks import MmioBank
 from southbridge.component import Component, Part, State
 from southbridge.registers import RO, WO, Register, bit, bits
@@ -42,7 +42,7 @@ def _base(value: int) -> int:
     return value
 
 
-Base = Annotated[int, AfterValidator(_base)]
+Base = Annotated[int, Checked(_base)]
 
 _VECTOR = bits(0, 7)
 _DELIVERY = bits(8, 10, doc="Delivery mode.")

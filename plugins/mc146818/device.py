@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
 from southbridge.acpi import AcpiTables, eisa_id
 from southbridge.acpi.resources import io, irq, resource_template
 from southbridge.acpi.terms import device, name
+from southbridge.annotations import Converted
 from southbridge.banks import PortBank
 from southbridge.clock import MICROSECOND, SECOND
 from southbridge.component import State, timer
@@ -51,7 +51,7 @@ def _base(value: object) -> str:
     return value
 
 
-Base = Annotated[str, BeforeValidator(_base), WithJsonSchema({"type": "string", "examples": ["utc", "localtime"]})]
+Base = Annotated[str, Converted(_base, {"type": "string", "examples": ["utc", "localtime"]})]
 
 
 class Mc146818(Device):

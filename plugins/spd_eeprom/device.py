@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from southbridge.annotations import Checked
 from southbridge.board import MODULES, memory_modules
 from southbridge.component import Parts, State, timer
 from southbridge.device import Device
@@ -27,7 +27,7 @@ def _check_hex(text: str) -> str:
     return text
 
 
-Hex = Annotated[str, AfterValidator(_check_hex)]
+Hex = Annotated[str, Checked(_check_hex)]
 """Bytes in hexadecimal, with or without spaces between them."""
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
 from southbridge.acpi import AcpiTables, eisa_id
 from southbridge.acpi.resources import io, irq, resource_template
 from southbridge.acpi.terms import device, name
+from southbridge.annotations import Within
 from southbridge.banks import PortBank
 from southbridge.chardev import CharBackend
 from southbridge.clock import SECOND
@@ -138,7 +138,7 @@ class Uart16550(Device):
     )
     SCR = ports.register(7, reset=None, doc="Scratch.")
 
-    received: list[Annotated[int, Field(ge=0, le=0x1CFF)]] = State(
+    received: list[Annotated[int, Within(0, 0x1CFF)]] = State(
         [], max_length=FIFO_SIZE, doc="Received, not yet read; with LSR's bits of each from bit 8 on."
     )
     sending: bytes = State(b"", max_length=FIFO_SIZE, doc="What the back end had no room for.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from southbridge.annotations import Within
 from southbridge.component import State
 from southbridge.usb import DeviceDescriptor, Speed
 
@@ -29,8 +29,8 @@ PRESSED = 0x100
 DEFAULT_IDLE = 125
 """Half a second (section 7.2.4)."""
 
-Usage = Annotated[int, Field(ge=4, le=LAST_USAGE)]
-Event = Annotated[int, Field(ge=4, le=PRESSED | LAST_USAGE)]
+Usage = Annotated[int, Within(4, LAST_USAGE)]
+Event = Annotated[int, Within(4, PRESSED | LAST_USAGE)]
 
 
 class UsbKeyboard(HidDevice):

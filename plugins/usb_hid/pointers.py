@@ -6,7 +6,7 @@ import struct
 from abc import abstractmethod
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from southbridge.annotations import Length, Within
 from southbridge.component import State
 from southbridge.input import LARGEST_POSITION, PointerEvent
 from southbridge.usb import DeviceDescriptor, Speed
@@ -36,7 +36,7 @@ FARTHEST = 1 << 16
 BUTTONS = 0x1F
 BOOT_BUTTONS = 0x07
 
-Sample = Annotated[list[Annotated[int, Field(ge=-FARTHEST, le=FARTHEST)]], Field(min_length=4, max_length=4)]
+Sample = Annotated[list[Annotated[int, Within(-FARTHEST, FARTHEST)]], Length(4, 4)]
 """Buttons, x, y, wheel: where the pointer is, or by how much it moves while the buttons are so."""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
 from southbridge.acpi import AcpiTables, Aml, Block, string
 from southbridge.acpi.tables import HEADER, Pointer, table
 from southbridge.acpi.terms import (
@@ -27,6 +26,7 @@ from southbridge.acpi.terms import (
     scope,
     store,
 )
+from southbridge.annotations import Checked
 from southbridge.component import State
 from southbridge.device import Device
 from southbridge.errors import GuestMemoryError, RealizeError
@@ -55,7 +55,7 @@ def _check_guid(text: str) -> str:
     return text
 
 
-Guid = Annotated[str, AfterValidator(_check_guid)]
+Guid = Annotated[str, Checked(_check_guid)]
 
 
 class VmGenId(Device):
