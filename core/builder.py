@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, cast
 
 from .accelerator import Accelerator, Availability
-from .block import BlockBackend
 from .construct import make_device, resolve_links, validated
 from .cpu_models import CpuModel, find_model
 from .description.model import AUTO, HOST_CPU, Choice, Description, Part
@@ -21,7 +20,9 @@ from .device import Device
 from .discovery import describe, load, names, nearest
 from .errors import DescriptionError, PluginError, RealizeError, SouthbridgeError
 from .machine import Machine
+from .net.networks import Networks
 from .pci import PciDevice
+from .sharing import can_be_shared, stands_alone
 
 BACKENDS = ("blockdevs", "chardevs", "netdevs", "displays", "monitors")
 """The sections whose parts have `open` and `close`."""
@@ -59,6 +60,7 @@ def build(description: Description, *, strict: bool = False) -> Machine:
     try:
         _bring_up(machine, _parts(description, BACKENDS), _open)
         _check_use(machine, description)
+        Networks(machine)
         _bring_up(machine, sorted(_parts(description, ("devices",)), key=_takes_any_slot), _realize)
         if description.boot is not None:
             from .boot.prepare import prepare  # only now: decompressors take time to import
@@ -260,13 +262,9 @@ def _check_use(machine: Machine, description: Description) -> None:
     for part in _parts(description, (*BACKENDS, "devices")):
         for name, section, id in part.links():
             other = users.setdefault((section, id), part)
-            if other is not part and section in SERVANTS and not _can_be_shared(machine.backends[section][id]):
+            if other is not part and section in SERVANTS and not can_be_shared(machine.backends[section][id]):
                 message = f"{section}.{id} is used by {other.id} already, and can't be shared"
                 raise RealizeError(f"{part.place(name)}: {part.key}.{name}: {message}")
     for part in _parts(description, SERVANTS):
-        if (part.section, part.id) not in users:
+        if (part.section, part.id) not in users and not stands_alone(machine.backends[part.section][part.id]):
             log.warning("%s: %s: nothing uses it", part.location, part.key)
-
-
-def _can_be_shared(backend: object) -> bool:
-    return isinstance(backend, BlockBackend) and not backend.writable

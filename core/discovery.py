@@ -42,7 +42,7 @@ _PREFIX = "southbridge."
 KINDS: dict[str, tuple[str, str]] = {
     "accelerators": ("accelerator", "southbridge.accelerator:Accelerator"),
     "devices": ("device", "southbridge.device:Device"),
-    "netdevs": ("netdev", "southbridge.properties:Configurable"),
+    "netdevs": ("netdev", "southbridge.net:NetworkBackend"),
     "blockdevs": ("blockdev", "southbridge.block:BlockBackend"),
     "chardevs": ("chardev", "southbridge.chardev:CharBackend"),
     "displays": ("display", "southbridge.display:Display"),

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from .block import BlockBackend
 from .construct import make_device
 from .description.model import ID, LONGEST_ID, Part
 from .device import Device
@@ -21,6 +20,7 @@ from .hookspecs import hookimpl
 from .life import RunState
 from .pci import PciDevice
 from .qmp.cpus import cpu_driver, plug_cpu
+from .sharing import can_be_shared
 from .usb import UsbDevice
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Hotplug:
     def _check_use(self, device: Device) -> None:
         """Raises SouthbridgeError if `device` wants a back end that another one has for itself."""
         for name, value in _backends_of(device).items():
-            if isinstance(value, BlockBackend) and not value.writable:
+            if can_be_shared(value):
                 continue
             for other in self._machine.devices.values():
                 if any(used is value for used in _backends_of(other).values()):

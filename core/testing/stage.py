@@ -27,6 +27,7 @@ from .dictionary import numbers
 from .ide import MemoryDisk
 from .memory import BenchMemory
 from .meter import MOVED, Meter, OutOfBounds
+from .network import NetworkLine
 from .steps import PATTERNS, Step, memory_contents
 
 SCATTERED = 64
@@ -149,7 +150,7 @@ class Stage:
         self._script: Iterator[Sequence[Step]] | None = iter(script) if script is not None else None
         self._meter = Meter()
         self._numbers = [*range(16), *numbers(cls)]
-        self.lines: list[CharLine] = []
+        self.lines: list[CharLine | NetworkLine] = []
         self.disks: list[MemoryDisk] = []
         self._with_buses = with_buses
         self.device, self.bench, self.before = self._staged()
@@ -217,6 +218,9 @@ class Stage:
         for name, spec in cls.properties().items():
             if spec.section == "chardevs":
                 self.lines.append(CharLine())
+                found[name] = self.lines[-1]
+            elif spec.section == "netdevs":
+                self.lines.append(NetworkLine())
                 found[name] = self.lines[-1]
             elif spec.section == "blockdevs":
                 self.disks.append(MemoryDisk(self.random.randbytes(1 * MiB)))
