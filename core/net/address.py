@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator
-
+from ..annotations import Checked
 from ..errors import RealizeError
 
 BROADCAST = b"\xff" * 6
@@ -39,7 +38,7 @@ def _check(text: str) -> str:
     return format_mac(parse_mac(text))
 
 
-MacAddress = Annotated[str, AfterValidator(_check)]
+MacAddress = Annotated[str, Checked(_check)]
 """A card's address, as text."""
 
 
