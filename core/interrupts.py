@@ -140,6 +140,8 @@ class IsaInterrupts:
         self.level_triggered = 0
         """A bit mask by line: the line is level-triggered, and may be shared."""
         self.on_trigger_change: list[Callable[[], None]] = []
+        self.trigger_registers: list[Callable[[int], None]] = []
+        """Whoever has ELCR takes over what `adopt_triggers` gives."""
         self._claims: dict[int, Owner] = {}
         self._pins: list[tuple[Owner, Pin]] = []
 
@@ -187,3 +189,9 @@ class IsaInterrupts:
             self.level_triggered = mask
             for notify in self.on_trigger_change:
                 notify()
+
+    def adopt_triggers(self, mask: int) -> None:
+        """An interrupt controller that an accelerator played has an ELCR of its own: the guest left `mask` there."""
+        for take_over in self.trigger_registers:
+            take_over(mask)
+        self.set_level_triggered(mask)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PINS = 24
 _CASCADE = 2
 _PICS = (k.IRQCHIP_PIC_MASTER, k.IRQCHIP_PIC_SLAVE)
-_ELCR = 0x4D0
 
 Chip = TypeVar("Chip", bound=Structure)
 
@@ -156,7 +155,7 @@ class Irqchip:
 
     def _get_pics(self, before: dict[str, Any]) -> dict[str, Any]:
         chips = [self._chip(index, PicState) for index in _PICS]
-        self._restore_triggers(chips[0].elcr | chips[1].elcr << 8)
+        self._machine.isa.adopt_triggers(chips[0].elcr | chips[1].elcr << 8)
         lines = self._lines()
         saved = dict(before)
         slave = pic.from_kvm(chips[1], before["parts"]["slave"], lines >> 8, False)
@@ -165,14 +164,6 @@ class Irqchip:
         saved["parts"] = {"master": master, "slave": slave}
         return saved
 
-    def _restore_triggers(self, level_triggered: int) -> None:
-        """The chipset's ELCR was KVM's meanwhile: what the guest wrote there is written to the chipset now."""
-        isa, ports = self._machine.isa, self._machine.ports
-        if level_triggered != isa.level_triggered:
-            ports.write(_ELCR, 1, level_triggered & 0xFF)
-            ports.write(_ELCR + 1, 1, level_triggered >> 8)
-        isa.set_level_triggered(level_triggered)
-
     def _set_ioapic(self, saved: dict[str, Any]) -> None:
         self._set_chip(k.IRQCHIP_IOAPIC, ioapic.to_kvm(saved))
 
@@ -180,7 +171,7 @@ class Irqchip:
         now = self._machine.clock.now()
         for vcpu in self._vcpus:
             apic = saved["parts"][f"apics[{vcpu.index}]"]
-            vcpu.set_local_apic(lapic.to_kvm(apic, now), lapic.tsc_deadline(apic))
+            vcpu.set_local_apic(lapic.to_kvm(apic, now), apic["state"]["base"], lapic.tsc_deadline(apic))
 
     def _get_lapics(self, before: dict[str, Any]) -> dict[str, Any]:
         now = self._machine.clock.now()

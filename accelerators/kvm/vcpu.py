@@ -191,8 +191,9 @@ class KvmVcpu(Vcpu):
         found = msrs.read(self._descriptor, (msrs.MSR_APIC_BASE, msrs.MSR_TSC_DEADLINE))
         return page, found[msrs.MSR_APIC_BASE], found.get(msrs.MSR_TSC_DEADLINE, 0)
 
-    def set_local_apic(self, page: LapicState, tsc_deadline: int) -> None:
-        """Sets it, but for IA32_APIC_BASE, which `load` has set."""
+    def set_local_apic(self, page: LapicState, base: int, tsc_deadline: int) -> None:
+        """Sets it."""
+        msrs.write(self._descriptor, {msrs.MSR_APIC_BASE: base})
         k.ioctl(self._descriptor, k.KVM_SET_LAPIC, page)
         if tsc_deadline:
             msrs.write(self._descriptor, {msrs.MSR_TSC_DEADLINE: tsc_deadline})

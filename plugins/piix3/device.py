@@ -149,9 +149,12 @@ class Piix3(PciDevice):
             sink = partial(self._wire_changed, index)
             self._sinks.append(sink)
             wire.connect(sink)
+        self.machine.isa.trigger_registers.append(self._adopt_triggers)
 
     def unrealize(self) -> None:
         """Leaves the wires alone."""
+        if self._adopt_triggers in self.machine.isa.trigger_registers:
+            self.machine.isa.trigger_registers.remove(self._adopt_triggers)
         for wire, sink in zip(self.bus.wires, getattr(self, "_sinks", []), strict=False):
             wire.disconnect(sink)
         super().unrealize()
@@ -222,6 +225,10 @@ class Piix3(PciDevice):
     @ELCR2.written
     def _trigger_modes_written(self, value: int) -> None:
         self.machine.isa.set_level_triggered(self.ELCR1.value | self.ELCR2.value << 8)
+
+    def _adopt_triggers(self, mask: int) -> None:
+        self.ELCR1.guest_store(mask & 0xFF)
+        self.ELCR2.guest_store(mask >> 8)
 
     # --- reset ---------------------------------------------------------------------------------------------------
 

@@ -87,6 +87,13 @@ def test_trigger_modes_are_told_when_they_change() -> None:
     assert told == [0x0E00, 0]
 
 
+def test_triggers_that_an_accelerator_was_given_reach_the_registers() -> None:
+    isa, registers = IsaInterrupts(), list[int]()
+    isa.trigger_registers.append(registers.append)
+    isa.adopt_triggers(0x0E00)
+    assert (registers, isa.level_triggered) == ([0x0E00], 0x0E00)
+
+
 def test_a_wire_that_is_lent_hears_one_pin_alone() -> None:
     wire = Wire("w")
     heard: list[bool] = []

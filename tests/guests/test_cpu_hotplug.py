@@ -42,11 +42,17 @@ def plug() -> list[dict[str, Any]]:
 
 
 @on_kvm
-@pytest.mark.parametrize("mode", ["on", "split", "off"])
-def test_it_sees_the_cpu_and_starts_it(images: Path, tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize(
+    "accelerator",
+    [
+        *[f"{{type: kvm, kernel_irqchip: '{mode}'}}" for mode in ("on", "split", "off")],
+        "{type: xen, hypervisor: simulated, cpu: kvm}",
+    ],
+)
+def test_it_sees_the_cpu_and_starts_it(images: Path, tmp_path: Path, accelerator: str) -> None:
     description = describe(tmp_path, image=cpuhp_guest(images))
     with description.open("a") as file:
-        file.write(f"accelerator: {{type: kvm, kernel_irqchip: '{mode}'}}\nmaxcpus: 2\n")
+        file.write(f"accelerator: {accelerator}\nmaxcpus: 2\n")
     seen: list[dict[str, Any]] = []
     result = talk(
         [PROGRAM, "run", description],

@@ -140,7 +140,6 @@ def test_ticks_guest_under_exchanges(ticks_guest_image: Path, tmp_path: Path) ->
         assert abs(phase.rtc - marked.rtc) <= 1, (phase, marked)
 
 
-@pytest.mark.xfail(strict=False, reason="an exchange can give HPET's legacy interrupt twice; not understood yet")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_apic_guest_under_exchanges(apic_guest: Path, tmp_path: Path, seed: int) -> None:
     machine, serial = machine_for(tmp_path, apic_guest)

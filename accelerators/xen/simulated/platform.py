@@ -95,6 +95,7 @@ class Platform:
         self._asserted: set[tuple[int, int, int]] = set()
         self._routes = [0] * LINKS
         outer.isa.on_trigger_change.append(self._triggers_changed)
+        inner.isa.trigger_registers.append(outer.isa.adopt_triggers)
         self._triggers_changed()
 
     def close(self) -> None:

@@ -107,7 +107,10 @@ hpet_checks:
     redirect 2, 0x5b
     call start_pit
     wait_count 0x5b, 1
-    expect [COUNTS + 0x5b * 4], 1
+    cmp dword [COUNTS + 0x5b * 4], 1    ; a host that is late for a millisecond lets two come
+    setae al
+    movzx eax, al
+    expect eax, 1
     mov dword [HPET_CONFIG], 3          ; the 8254 isn't heard any more
     let_come
     mov ebx, [COUNTS + 0x5b * 4]

@@ -72,6 +72,12 @@ def test_the_timer_line_stays_edge_triggered(bench: Bench, bridge: Any) -> None:
     assert bench.machine.isa.level_triggered == 0x0C00
 
 
+def test_trigger_modes_come_back_from_an_accelerator(bench: Bench, bridge: Any) -> None:
+    bench.machine.isa.adopt_triggers(0x0E20)
+    assert (bench.read_port(ELCR1), bench.read_port(ELCR2)) == (0x20, 0x0E)
+    assert bench.machine.isa.level_triggered == 0x0E20
+
+
 @pytest.mark.parametrize(("writes", "resets"), [([0x04], 1), ([0x02, 0x06], 1), ([0x02], 0), ([0x06, 0x06], 1)])
 def test_reset_control_acts_on_the_rising_edge(
     bench: Bench, bridge: Any, monkeypatch: pytest.MonkeyPatch, writes: list[int], resets: int
