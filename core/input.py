@@ -129,6 +129,11 @@ class Input:
         self.pointers = [other for other in self.pointers if other is not sink]
         self._held = {key: other for key, other in self._held.items() if other is not sink}
 
+    @property
+    def points_absolutely(self) -> bool:
+        """Whether the newest pointer that the guest uses takes positions, rather than movement."""
+        return next((sink.absolute for sink in reversed(self.pointers) if sink.takes_input), False)
+
     def key(self, key: str, pressed: bool) -> bool:
         """A key goes down, or up where it went down. False if nobody takes it. Raises KeyError for no key's name."""
         if key not in SCANCODES:

@@ -1,0 +1,95 @@
+"""What clients have seen of a console: a copy of its surface, and which tiles changed since each client was sent them.
+
+A device says which parts may look different; the copy tells which do. A client's tiles are read from the copy, without
+the machine's lock. All sizes follow from the copy's (CVE-2015-5225): a surface of another size is another copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from ..display.surface import Pixels, Rectangle, Surface
+
+TILE = 16
+"""A tile's sides, in pixels."""
+
+TileMap = npt.NDArray[np.bool_]
+"""Rows of tiles."""
+
+
+class Copy:
+    """A copy of a surface, at first all black."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+        self.rows, self.columns = -(-height // TILE), -(-width // TILE)
+        self.pixels: Pixels = np.zeros((height, width), dtype=np.uint32)
+        self._differs = np.zeros((self.rows * TILE, self.columns * TILE), dtype=bool)
+
+    def no_tiles(self) -> TileMap:
+        """A map with none of its tiles."""
+        return np.zeros((self.rows, self.columns), dtype=bool)
+
+    def update(self, surface: Surface, rectangles: Iterable[Rectangle]) -> TileMap | None:
+        """Copies `rectangles` of `surface`, which has the same size. Gives the tiles that differ, or None."""
+        changed: TileMap | None = None
+        for rectangle in rectangles:
+            inside = rectangle.within(self.width, self.height)
+            if inside.area and (found := self._update(surface, inside)) is not None:
+                changed = self.no_tiles() if changed is None else changed
+                top = inside.y // TILE
+                changed[top : top + len(found)] |= found
+        return changed
+
+    def _update(self, surface: Surface, part: Rectangle) -> TileMap | None:
+        """The tiles, of the rows of tiles in which `part` lies, that differ."""
+        rows, columns = slice(part.y, part.bottom), slice(part.x, part.right)
+        new, old, differs = surface.pixels[rows, columns], self.pixels[rows, columns], self._differs[rows, columns]
+        np.not_equal(new, old, out=differs)
+        top, bottom = part.y // TILE, -(-part.bottom // TILE)
+        # Eight pixels' truth values are one number, so that a tile's row is two.
+        words = self._differs[top * TILE : bottom * TILE].view(np.uint64)
+        found = np.bitwise_or.reduce(words.reshape(bottom - top, TILE, -1), axis=1)
+        tiles: TileMap = (found[:, 0::2] | found[:, 1::2]) != 0
+        if not tiles.any():
+            return None
+        np.copyto(old, new)
+        differs[:] = False
+        return tiles
+
+    def tiles_of(self, rectangle: Rectangle) -> tuple[slice, slice]:
+        """The tiles that a rectangle touches, as an index of a map."""
+        inside = rectangle.within(self.width, self.height)
+        if not inside.area:
+            return slice(0), slice(0)
+        return (
+            slice(inside.y // TILE, -(-inside.bottom // TILE)),
+            slice(inside.x // TILE, -(-inside.right // TILE)),
+        )
+
+    def rectangles(self, tiles: TileMap) -> list[Rectangle]:
+        """Rectangles that are just those tiles; each has tiles of as many rows as look the same in its columns."""
+        found: list[Rectangle] = []
+        open_: dict[tuple[int, int], int] = {}
+        empty: list[tuple[int, int]] = []
+        for row in range(self.rows + 1):
+            runs = _runs(tiles[row]) if row < self.rows else empty
+            for run in [run for run in open_ if run not in runs]:
+                found.append(self._rectangle(run, open_.pop(run), row))
+            for run in runs:
+                open_.setdefault(run, row)
+        return found
+
+    def _rectangle(self, run: tuple[int, int], top: int, bottom: int) -> Rectangle:
+        x, y = run[0] * TILE, top * TILE
+        return Rectangle(x, y, min(run[1] * TILE, self.width) - x, min(bottom * TILE, self.height) - y)
+
+
+def _runs(row: TileMap) -> list[tuple[int, int]]:
+    """The columns at which neighbouring tiles begin and end."""
+    edges = np.flatnonzero(np.diff(row, prepend=False, append=False)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
