@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
-from .memory.regions import Io
+from .memory.regions import Io, Region
 from .registers import RW, Access, Field, Method, Register, RegisterSpec
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class Bank:
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
+
+    def make(self, component: Component, name: str) -> Region:
+        """The region that it is in a device."""
+        return BankRegion(self, component, name)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Bank: ...

@@ -22,7 +22,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, overload
 
-from .banks import Bank, BankRegion, WindowSpec
+from .banks import Bank, WindowSpec
 from .clock import Timer
 from .errors import SouthbridgeError
 from .properties import declared_type
@@ -150,7 +150,7 @@ class Component:
         for spec in self.register_specs:
             attributes[spec.name] = spec.make()
         for bank in self.bank_specs:
-            attributes[bank.name] = BankRegion(bank, self, prefix + bank.name)
+            attributes[bank.name] = bank.make(self, prefix + bank.name)
         for name, state in self.state_specs.items():
             attributes[name] = copy.deepcopy(state.default)
         for name, parts in self.part_specs.items():

@@ -134,10 +134,11 @@ class Device(Configurable, Component):
         self._claims.append((container, region))
 
     def regions(self) -> list[Io]:
-        """Every bank of the device and its parts, and whatever else it claimed that isn't memory."""
+        """Every bank of the device and its parts, and whatever else it claimed, but for memory."""
         found = [region for _, region in self._claims if isinstance(region, Io) and not isinstance(region, BankRegion)]
         for component in self.components():
-            found.extend(vars(component)[bank.name] for bank in component.bank_specs)
+            banks = (vars(component)[bank.name] for bank in component.bank_specs)
+            found.extend(bank for bank in banks if isinstance(bank, Io))
         return found
 
     def components(self) -> list[Component]:

@@ -146,6 +146,8 @@ class Ram(Region):
         self.offset = offset
         self.readonly = readonly
         self.on_write = on_write
+        self.stores: object | None = None
+        """Who keeps the record of what the guest stores here, while there is one: see `southbridge.memory.stores`."""
 
 
 Reader = Callable[[int, int], int]

@@ -1,7 +1,7 @@
 """PCI: buses, devices, configuration space, message signalled interrupts."""
 
 from .bus import PciBus
-from .config import CONFIG, Bar, BarKind, IoBar, MmioBar, PciIds
+from .config import CONFIG, Bar, BarKind, IoBar, MemoryBar, MmioBar, PciIds
 from .device import PciAddress, PciDevice, PciInterrupt
 from .msi import Msi
 
@@ -10,6 +10,7 @@ __all__ = [
     "Bar",
     "BarKind",
     "IoBar",
+    "MemoryBar",
     "MmioBar",
     "Msi",
     "PciAddress",

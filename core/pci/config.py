@@ -5,11 +5,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from ..banks import Bank, MmioBank, PortBank
+from ..memory.regions import Container, Region
 from ..registers import RO, RW, W1C, Access, Field, RegisterSpec, bit, bits
 from ..units import format_size
+
+if TYPE_CHECKING:
+    from ..component import Component
 
 BAR_0 = 0x10
 ROM_BAR = 0x30
@@ -155,6 +159,31 @@ class MmioBar(Bar, MmioBank):
         super().__init__(size, doc=doc)
         self.kind = BarKind.MEMORY_64 if bits == 64 else BarKind.MEMORY_32
         self.prefetchable = prefetchable
+
+
+class MemoryBar(Bar):
+    """Memory behind a memory BAR. In a device it is a `Container`, to which the device adds RAM, ROM, and what else
+    shows there.
+    """
+
+    def __init__(self, size: int, *, prefetchable: bool = False, doc: str = "") -> None:
+        super().__init__(size, doc=doc)
+        self.kind = BarKind.MEMORY_32
+        self.prefetchable = prefetchable
+
+    def make(self, component: Component, name: str) -> Region:
+        """See Bank."""
+        return Container(name, self.size, component.device)
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def __get__(self, instance: None, owner: type) -> MemoryBar: ...
+
+        @overload
+        def __get__(self, instance: object, owner: type) -> Container: ...
+
+        def __get__(self, instance: object | None, owner: type) -> MemoryBar | Container: ...
 
 
 class IoBar(Bar, PortBank):

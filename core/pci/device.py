@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ..annotations import Checked
-from ..banks import BankRegion
 from ..device import Device
 from ..interrupts import Pin
 from ..life import RunState
-from ..memory.regions import Container
+from ..memory.regions import Container, Region
 from ..properties import Link, Property
 from ..registers import RO, Register
 from .config import BAR_0, COMMAND_FIELDS, CONFIG, ROM_BAR, STATUS_FIELDS, Bar, BarKind, PciIds
@@ -204,10 +204,20 @@ class PciDevice(Device):
             base |= self._register_at(bar.config_offset + 4).value << 32
         return base
 
-    def bar_region(self, bar: Bar) -> BankRegion:
+    def bar_region(self, bar: Bar) -> Region:
         """The region behind `bar`."""
-        region: BankRegion = vars(self)[bar.name]
+        region: Region = vars(self)[bar.name]
         return region
+
+    def resize_bar(self, name: str, size: int) -> None:
+        """A device whose memory's size a property says makes its BAR `name` that large, before it is plugged in."""
+        container = vars(self)[name]
+        assert isinstance(container, Container) and not size & size - 1
+        container.size = size
+        bar = next(bar for bar in self.bars() if bar.name == name)
+        register = self._register_at(bar.config_offset)
+        register.spec = copy.copy(register.spec)
+        register.spec.rw_mask = -size & 0xFFFF_FFFF
 
     def _register_at(self, offset: int) -> Register:
         name = "ROM" if offset == ROM_BAR else f"BAR{(offset - BAR_0) // 4}"
@@ -219,7 +229,7 @@ class PciDevice(Device):
         for bar in self.bars():
             container = self.bus.ports if bar.kind is BarKind.IO else self.bus.memory
             address = self.bar_address(bar)
-            if address is not None and address + bar.size > container.size:
+            if address is not None and address + self.bar_region(bar).size > container.size:
                 address = None
             self._place(container, bar, address)
 

@@ -10,6 +10,7 @@ from .files import FileCommands
 from .human import HumanCommands
 from .media import MediaCommands
 from .pci import PciCommands
+from .screen import ScreenCommands
 from .version import VersionCommands
 from .xen import XenCommands
 
@@ -27,6 +28,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         MediaCommands(machine),
         FileCommands(),
         PciCommands(machine),
+        ScreenCommands(machine),
         XenCommands(machine),
         HumanCommands(machine),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SouthbridgeError
@@ -43,6 +44,7 @@ class HumanCommands:
             "system_reset": lambda rest: self._do(lambda: machine.request_reset(ResetReason.HOST)),
             "system_powerdown": lambda rest: self._do(machine.request_powerdown),
             "quit": lambda rest: self._do(lambda: machine.request_shutdown(ShutdownReason.HOST_QUIT)),
+            "screendump": self._screendump,
             "q": lambda rest: self._do(lambda: machine.request_shutdown(ShutdownReason.HOST_QUIT)),
         }
 
@@ -70,6 +72,15 @@ class HumanCommands:
     def _help(self, rest: str) -> str:
         lines = [f"info {topic}" for topic in self._topics] + [word for word in self._words if word != "info"]
         return "\n".join(sorted(lines))
+
+    def _screendump(self, rest: str) -> str:
+        path, _, options = rest.partition(" ")
+        format = options.removeprefix("-f").strip() if options.startswith("-f") else None
+        if not path:
+            return "screendump: expected a file"
+        from ..display.screendump import screendump  # only now: a machine without a screen needs no arrays
+
+        return self._do(lambda: screendump(self._machine, Path(path), format or "ppm"))
 
     def _do(self, action: Callable[[], None]) -> str:
         try:

@@ -21,6 +21,8 @@ def plain_registers(device: Device) -> Iterator[tuple[Component, BankRegion, Reg
     for component in device.components():
         for bank in component.bank_specs:
             region = vars(component)[bank.name]
+            if not isinstance(region, BankRegion):
+                continue
             places = region.declared()
             for spec in component.register_specs:
                 methods = spec.reader or spec.writer or spec.after_write

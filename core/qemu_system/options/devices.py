@@ -9,7 +9,7 @@ from ..draft import Draft, Part
 from ..words import OptionError, Words, number
 from .option import Option
 
-NAMES = {"isa-serial": "uart16550", "piix4-pm": "piix4_acpi"}
+NAMES = {"isa-serial": "uart16550", "piix4-pm": "piix4_acpi", "VGA": "std_vga", "cirrus-vga": "cirrus_vga"}
 """What QEMU calls some of our devices."""
 
 

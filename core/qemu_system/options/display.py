@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ..draft import Draft
+from ..draft import Draft, Part
 from ..words import OptionError, Words
 from .option import Option, flag
+
+CARDS = {"std": "std_vga", "cirrus": "cirrus_vga"}
 
 
 def _display(draft: Draft, argument: str) -> None:
@@ -19,8 +21,11 @@ def _vnc(draft: Draft, argument: str) -> None:
 
 
 def _vga(draft: Draft, argument: str) -> None:
-    if argument != "none":
-        raise OptionError("there are no graphics cards; expected none")
+    if argument == "none":
+        return
+    if argument not in CARDS:
+        raise OptionError(f"expected none, {', '.join(CARDS)}")
+    draft.devices.append(Part("video0", CARDS[argument], {"addr": "02.0"}, f"-vga {argument}"))
 
 
 def _no_graphics(draft: Draft) -> None:
@@ -31,6 +36,6 @@ def _no_graphics(draft: Draft) -> None:
 OPTIONS = (
     Option("display", _display, "none", "What its screen is shown on: nothing."),
     Option("vnc", _vnc, "none", "A server for its screen: none."),
-    Option("vga", _vga, "none", "Its graphics card: none."),
+    Option("vga", _vga, "none, std or cirrus", "Its graphics card."),
     flag("nographic", _no_graphics, "Its first serial port is the terminal, unless another option says otherwise."),
 )
