@@ -81,7 +81,7 @@ class Stage:
         """The viewer has the console's picture, in its format."""
         pixels = self.console.surface.pixels.tolist()
         if viewer.format == Format():
-            return viewer.picture == pixels
+            return bool(viewer.picture == pixels)
         expected = [[viewer.format.expected(pixel) for pixel in row] for row in pixels]
         return viewer.picture == expected
 
