@@ -124,6 +124,18 @@ def unplug(machine_id: MachineId, device: Annotated[str, typer.Argument(help="Th
     unplug_device(machine_id, device)
 
 
+@app.command()
+def screendump(
+    machine_id: MachineId,
+    file: Annotated[str, typer.Argument(help="Replaced, if it exists; a PNG, unless its name ends in .ppm.")],
+    device: Annotated[str | None, typer.Option(help="The graphics device's id; the first one by default.")] = None,
+) -> None:
+    """Writes what a running machine's screen shows to a file."""
+    from .control import dump_screen
+
+    dump_screen(machine_id, file, device)
+
+
 snapshots = typer.Typer(help="Saves machines to files, and restores them.", add_completion=False, rich_markup_mode=None)
 app.add_typer(snapshots, name="snapshot")
 

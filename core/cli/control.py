@@ -1,9 +1,10 @@
-"""`southbridge machines`, `swap`, `powerdown`, `wakeup`, `plug`, `unplug`: what is said to machines that run."""
+"""What running machines are told: `southbridge machines`, `swap`, `powerdown`, `plug`, `screendump` and the like."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from ..control.client import find_machine, running
@@ -67,6 +68,13 @@ def plug_in(id: str, type_name: str, device: str, settings: Iterable[str]) -> No
 def unplug_device(id: str, device: str) -> None:
     """`southbridge unplug`. Raises SouthbridgeError."""
     _say(id, "device_del", id=device)
+
+
+def dump_screen(id: str, file: str, device: str | None) -> None:
+    """`southbridge screendump`. Raises SouthbridgeError."""
+    path = Path(file)
+    format = "ppm" if path.suffix.lower() == ".ppm" else "png"
+    _say(id, "screendump", filename=str(path.absolute()), format=format, device=device)
 
 
 def _property(setting: str) -> tuple[str, Any]:
