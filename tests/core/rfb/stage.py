@@ -79,7 +79,7 @@ class Stage:
 
     def seen(self, viewer: Viewer) -> bool:
         """The viewer has the console's picture, in its format."""
-        pixels = self.console.surface.pixels.tolist()
+        pixels: list[list[int]] = self.console.surface.pixels.tolist()
         if viewer.format == Format():
             return bool(viewer.picture == pixels)
         expected = [[viewer.format.expected(pixel) for pixel in row] for row in pixels]
