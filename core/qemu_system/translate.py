@@ -45,6 +45,8 @@ def description_tree(draft: Draft) -> Table:
         tree.part("chardevs", _socket_part(made) if isinstance(made, Socket) else made)
     for monitor in draft.monitors:
         tree.part("monitors", monitor)
+    for display in draft.displays:
+        tree.part("displays", display)
     _disks(draft, tree)
     return tree.table(draft.machine_option)
 

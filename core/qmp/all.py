@@ -12,6 +12,7 @@ from .media import MediaCommands
 from .pci import PciCommands
 from .screen import ScreenCommands
 from .version import VersionCommands
+from .vnc import VncCommands
 from .xen import XenCommands
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         FileCommands(),
         PciCommands(machine),
         ScreenCommands(machine),
+        VncCommands(machine),
         XenCommands(machine),
         HumanCommands(machine),
     )

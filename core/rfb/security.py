@@ -37,11 +37,17 @@ class Refused(Exception):
 class Security:
     """A server's: the `password` that clients must know, if any, and TLS, if they must use that.
 
-    Of a password eight characters count; that is the protocol's.
+    Of a password eight characters count; that is the protocol's. An empty one isn't set yet: nobody knows it.
     """
 
     password: str | None = None
     tls: ssl.SSLContext | None = None
+
+    @property
+    def name(self) -> str:
+        """In the words of QMP's query-vnc."""
+        plain = "none" if self.password is None else "vnc"
+        return plain if self.tls is None else f"vencrypt+x509+{plain}"
 
     async def admit(self, stream: Stream) -> None:
         """Up to SecurityResult. Raises Refused, ProtocolError, and what the stream raises."""
@@ -85,7 +91,7 @@ class Security:
         answer = await stream.read(CHALLENGE)
         # Looked at only now: it may have been changed meanwhile.
         password = self.password
-        if password is not None and hmac.compare_digest(des.answer(password.encode(), challenge), answer):
+        if password and hmac.compare_digest(des.answer(password.encode(), challenge), answer):
             return
         await asyncio.sleep(PENALTY_SECONDS)
         reason = b"wrong password"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import socket
 import ssl
-from typing import Literal
 
-from southbridge.display import Display, GraphicConsole
 from southbridge.errors import SouthbridgeError
 from southbridge.properties import FilePath, Property
+from southbridge.rfb.display import RemoteDisplay
 from southbridge.rfb.security import Security
-from southbridge.rfb.server import Server, Share
 from southbridge.rfb.stream import SocketStream
 from southbridge.unix_sockets import SocketFile, remove_stale_socket
 
@@ -24,31 +23,28 @@ BACKLOG = 16
 log = logging.getLogger(__name__)
 
 
-class Vnc(Display):
+class Vnc(RemoteDisplay):
     """Shows a console to VNC viewers, and gives the guest their keys and pointers."""
 
     host: str = Property("127.0.0.1", doc="The address to listen at.")
     display: int | None = Property(None, ge=0, le=65535 - FIRST_PORT, doc="The display's number N: port 5900 + N.")
     port: int | None = Property(None, ge=0, le=65535, doc="The TCP port instead; any free one for 0.")
+    to: int | None = Property(
+        None, ge=0, le=65535 - FIRST_PORT, doc="If the display is taken, the next free one, up to this number."
+    )
     path: FilePath | None = Property(None, doc="A Unix socket's path instead.")
-    console: str | None = Property(None, doc="The id of the graphics device to show; without it, the first one.")
     password: str | None = Property(
         None, min_length=1, doc="What clients must know. Eight characters count. Without TLS it protects from nobody."
     )
     password_file: FilePath | None = Property(None, doc="A file whose first line is that instead.")
+    password_later: bool = Property(
+        False, doc="Nobody may come in before QMP's change-vnc-password has said what clients must know."
+    )
     tls_certificate: FilePath | None = Property(
         None,
         doc="A certificate in PEM form, with its chain: clients must use TLS (VeNCrypt), which is encrypted by it.",
     )
     tls_key: FilePath | None = Property(None, doc="Its key, if that is in another file.")
-    share: Literal["allow-exclusive", "force-shared", "ignore"] = Property(
-        "allow-exclusive", doc="Whether a client that wants the screen for itself has the others hung up on."
-    )
-    clients: int = Property(32, ge=1, le=1024, doc="How many may be connected at once.")
-
-    security: Security
-    server: Server | None = None
-    """There while the machine runs."""
 
     _listener: socket.socket | None = None
     _file: SocketFile | None = None
@@ -60,6 +56,14 @@ class Vnc(Display):
         assert self._listener is not None
         name = self._listener.getsockname()
         return name if isinstance(name, str) else (name[0], name[1])
+
+    def where(self) -> dict[str, str]:
+        """See RemoteDisplay."""
+        address = self.address
+        if isinstance(address, str):
+            return {"host": "", "service": address, "family": "unix"}
+        host, port = address
+        return {"host": host, "service": str(port), "family": "ipv6" if ":" in host else "ipv4"}
 
     def open(self) -> None:
         """Listens. Raises SouthbridgeError."""
@@ -84,7 +88,8 @@ class Vnc(Display):
         """Replaces a Unix socket at which nobody listens any more; bind complains of anything else."""
         if self.path is None:
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-            self._listener = socket.create_server((self.host, self._port), family=family, backlog=BACKLOG)
+            last = self._port if self.to is None else max(self._port, FIRST_PORT + self.to)
+            self._listener = _first_free(self.host, range(self._port, last + 1), family)
             return
         self._listener = socket.socket(socket.AF_UNIX)
         if remove_stale_socket(self.path):
@@ -98,10 +103,10 @@ class Vnc(Display):
         return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
     def _password(self) -> str | None:
+        if sum((self.password is not None, self.password_file is not None, self.password_later)) > 1:
+            raise SouthbridgeError("expected one of password, password_file and password_later")
         if self.password_file is None:
-            return self.password
-        if self.password is not None:
-            raise SouthbridgeError("expected one of password and password_file")
+            return "" if self.password_later else self.password
         try:
             with self.password_file.open() as file:
                 password = file.readline().rstrip("\r\n")
@@ -127,24 +132,8 @@ class Vnc(Display):
 
     async def start(self) -> None:
         """See Display. Raises SouthbridgeError if there is no such console."""
-        self.server = Server(
-            self.machine,
-            self._console(),
-            self.security,
-            name=self.id,
-            share=Share(self.share),
-            most_clients=self.clients,
-        )
+        await super().start()
         self._serving = await asyncio.start_server(self._came, sock=self._listener)
-
-    def _console(self) -> GraphicConsole | None:
-        consoles = {console.name: console for console in self.machine.consoles}
-        if self.console is None:
-            return next(iter(consoles.values()), None)
-        if self.console not in consoles:
-            known = ", ".join(consoles) or "none"
-            raise SouthbridgeError(f"displays.{self.id}: there is no console {self.console!r} (there are: {known})")
-        return consoles[self.console]
 
     def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.server is not None:
@@ -155,9 +144,7 @@ class Vnc(Display):
         if self._serving is not None:
             self._serving.close()
             self._serving = None
-        if self.server is not None:
-            server, self.server = self.server, None
-            await server.stop()
+        await super().stop()
 
     def close(self) -> None:
         """See Display."""
@@ -167,6 +154,14 @@ class Vnc(Display):
         if self._file is not None:
             self._file.remove()
             self._file = None
+
+
+def _first_free(host: str, ports: range, family: socket.AddressFamily) -> socket.socket:
+    """A listener at the first of `ports` that nobody has. Raises OSError."""
+    for port in ports[:-1]:
+        with contextlib.suppress(OSError):
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return socket.create_server((host, ports[-1]), family=family, backlog=BACKLOG)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,10 +1,16 @@
-"""What a user looks at: nothing so far. -vnc is accepted, since xl gives it unless it is told not to."""
+"""What a user looks at: graphics cards, and VNC servers for them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..draft import Draft, Part
-from ..words import OptionError, Words
+from ..words import OptionError, Words, number
 from .option import Option, flag
+
+FIRST_PORT = 5900
+"""A VNC server's port for display number 0."""
+EVERYWHERE = "0.0.0.0"
 
 CARDS = {"std": "std_vga", "cirrus": "cirrus_vga"}
 
@@ -15,9 +21,31 @@ def _display(draft: Draft, argument: str) -> None:
 
 
 def _vnc(draft: Draft, argument: str) -> None:
+    """[host]:N, display number N; without a host that is for everybody, as with QEMU."""
     words = Words(argument, "address")
-    if words.take("address") != "none":
-        draft.note(f"-vnc {argument}: there is no VNC server; nothing listens there")
+    address = words.take("address")
+    if address == "none":
+        return
+    values: dict[str, Any] = {}
+    if address.startswith("unix:"):
+        values["path"] = address.removeprefix("unix:")
+    else:
+        host, colon, display = address.rpartition(":")
+        if not colon:
+            raise OptionError(f"expected none, host:number or unix:path, not {address!r}")
+        values["host"] = host.removeprefix("[").removesuffix("]") or EVERYWHERE
+        values["display"] = number("the display", display)
+        if words.peek("to"):
+            values["to"] = words.number("to")
+    if words.flag("password"):
+        values["password_later"] = True
+    if words.peek("share"):
+        values["share"] = words.take("share")
+    id = words.take("id", "default")
+    for key in words.ignore("lossy", "non-adaptive", "lock-key-sync", "power-control"):
+        draft.note(f"-vnc {key}=...: has no effect here")
+    words.end()
+    draft.displays.append(Part(id, "vnc", values, f"-vnc {argument}"))
 
 
 def _vga(draft: Draft, argument: str) -> None:
@@ -35,7 +63,7 @@ def _no_graphics(draft: Draft) -> None:
 
 OPTIONS = (
     Option("display", _display, "none", "What its screen is shown on: nothing."),
-    Option("vnc", _vnc, "none", "A server for its screen: none."),
+    Option("vnc", _vnc, "none, HOST:N[,to=N][,password=on][,share=...] or unix:PATH", "A server for its screen."),
     Option("vga", _vga, "none, std or cirrus", "Its graphics card."),
     flag("nographic", _no_graphics, "Its first serial port is the terminal, unless another option says otherwise."),
 )

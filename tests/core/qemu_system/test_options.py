@@ -186,10 +186,26 @@ def test_serial_ports() -> None:
     assert "devices" not in tree()
 
 
+def test_vnc_servers() -> None:
+    assert "displays" not in tree("-vnc", "none")
+    assert tree("-vnc", "127.0.0.1:3,to=99,password=on")["displays"] == {
+        "default": {"type": "vnc", "host": "127.0.0.1", "display": 3, "to": 99, "password_later": True}
+    }
+    both = tree("-vnc", ":0,share=ignore", "-vnc", "unix:/tmp/v,id=second")["displays"]
+    assert both == {
+        "default": {"type": "vnc", "host": "0.0.0.0", "display": 0, "share": "ignore"},
+        "second": {"type": "vnc", "path": "/tmp/v"},
+    }
+    assert tree("-vnc", "[::1]:7")["displays"]["default"]["host"] == "::1"
+    for wrong in ("5900", "host:x", ":1,sasl=on"):
+        with pytest.raises(SouthbridgeError, match="-vnc"):
+            tree("-vnc", wrong)
+
+
 def test_what_has_no_effect_is_noted() -> None:
-    draft = read(["-vnc", "127.0.0.1:0,to=99", "-k", "de", "-drive", "file=x,cache=none,aio=native"])
+    draft = read(["-vnc", "127.0.0.1:0,lossy=on", "-k", "de", "-drive", "file=x,cache=none,aio=native"])
     assert draft.process.notes == [
-        "-vnc 127.0.0.1:0,to=99: there is no VNC server; nothing listens there",
+        "-vnc lossy=...: has no effect here",
         "-k: keyboards' layouts belong to displays, which there are none of",
         "-drive aio=...: has no effect here",
     ]

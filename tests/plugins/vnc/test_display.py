@@ -16,7 +16,8 @@ from southbridge.display import GraphicConsole
 from southbridge.errors import SouthbridgeError
 from southbridge.machine import Machine
 from southbridge.plugins.vnc import Vnc
-from southbridge.rfb import des
+from southbridge.qmp.vnc import VncCommands
+from southbridge.rfb import des, security
 from southbridge.units import MiB
 
 from tests.core.rfb.certificate import make_certificate
@@ -34,6 +35,7 @@ class Served:
         self.machine.consoles.append(self.console)
         self.display = Vnc(**properties)
         self.display.id, self.display.machine = "screen", self.machine
+        self.machine.backends["displays"] = {"screen": self.display}
         self.display.open()
 
     async def connect(self) -> Viewer:
@@ -183,7 +185,7 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     empty.touch()
     missing = tmp_path / "missing"
     assert refusal(port=0, display=1) == "expected one of display, port and path"
-    assert refusal(password="x", password_file=empty) == "expected one of password and password_file"
+    assert refusal(password="x", password_file=empty) == "expected one of password, password_file and password_later"
     assert refusal(password_file=empty).endswith("its first line, the password, is empty")
     assert refusal(password_file=missing).endswith("can't read it: No such file or directory")
     assert "for TLS: No such file" in refusal(tls_certificate=missing)
@@ -202,6 +204,60 @@ def test_a_display_number_is_a_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert f"127.0.0.1:{port}:" in refusal(display=port - 5900)
+
+
+def test_the_next_free_display() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1] - 5900
+        served = Served(display=taken, to=taken + 50)
+        assert taken < int(served.display.where()["service"]) - 5900 <= taken + 50
+        served.display.close()
+
+
+def test_a_password_that_is_said_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "PENALTY_SECONDS", 0)
+
+    async def result(served: Served, password: bytes) -> str:
+        viewer = await served.connect()
+        await viewer.version()
+        assert await viewer.security_types() == [2]
+        viewer.write(b"\2")
+        viewer.write(des.answer(password, await viewer.read(16)))
+        return await viewer.result()
+
+    async def test(served: Served) -> None:
+        commands = VncCommands(served.machine)
+        assert await result(served, b"") == "wrong password"
+        commands.change_vnc_password("secret")
+        assert await result(served, b"") == "wrong password"
+        assert await result(served, b"secret") == ""
+        commands.set_password("vnc", "another", display="screen")
+        assert await result(served, b"another") == ""
+        for words in ({"protocol": "spice"}, {"protocol": "vnc", "display": "nothing"}):
+            with pytest.raises(SouthbridgeError, match="there is no such server"):
+                commands.set_password(password="x", **words)  # type: ignore[arg-type]
+        with pytest.raises(SouthbridgeError, match="it is empty"):
+            commands.change_vnc_password("")
+
+    run(test, password_later=True)
+
+
+def test_what_query_vnc_says() -> None:
+    async def test(served: Served) -> None:
+        commands = VncCommands(served.machine)
+        viewer = await served.connect()
+        await viewer.enter()
+        where = {"host": "127.0.0.1", "service": str(served.display.address[1]), "family": "ipv4"}
+        name, number = viewer.writer.get_extra_info("sockname")
+        client = {"host": name, "service": str(number), "family": "ipv4", "websocket": False}
+        assert commands.query_vnc() == {"enabled": True, "auth": "none", "clients": [client], **where}
+        (server,) = commands.query_vnc_servers()
+        assert server["id"] == "screen"
+        assert server["server"] == [{"websocket": False, **where}]
+        with pytest.raises(SouthbridgeError, match="the server was started without one"):
+            commands.change_vnc_password("secret")
+
+    run(test)
 
 
 def test_a_console_that_is_not_there() -> None:
