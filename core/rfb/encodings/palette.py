@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ...display.surface import Pixels
 
 SAMPLES = 256
-"""Pixels that are looked at first: most rectangles with many colours are told by those."""
+"""Pixels that are looked at first, and more for larger palettes: rectangles with many colours are told by those."""
 SEARCHED = 16
 """With more colours than these it is cheaper to sort."""
 
@@ -16,10 +16,12 @@ SEARCHED = 16
 def colours(pixels: Pixels, most: int) -> Pixels | None:
     """The colours of `pixels`, in no order, or None if there are more than `most`."""
     flat = pixels.reshape(-1)
-    if len(set(flat[:: len(flat) // SAMPLES + 1].tolist())) > most:
+    samples = SAMPLES + 4 * most
+    if len(set(flat[:: len(flat) // samples + 1].tolist())) > most:
         return None
     if most > SEARCHED:
-        found = np.unique(flat)
+        ordered = np.sort(flat)
+        found = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
         return found if len(found) <= most else None
     several: list[np.uint32] = []
     while flat.size:
