@@ -48,7 +48,7 @@ class Hextile(Encoder):
         height, width = pixels.shape
         if height % TILE == 0 and width % TILE == 0:
             return b"".join(_tiles(pixels, pixel_format))
-        parts = []
+        parts: list[bytes] = []
         for y in range(0, height, TILE):
             row = pixels[y : y + TILE]
             whole = width // TILE * TILE if len(row) == TILE else 0
