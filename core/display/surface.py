@@ -11,6 +11,9 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint32]
 """Rows of pixels."""
 
+RGB_MASK = np.uint32(0xFF_FFFF)
+"""The bits of a pixel that are a colour."""
+
 
 class Rectangle(NamedTuple):
     """Part of a surface, in pixels; `x` and `y` are its left upper corner."""

@@ -27,6 +27,21 @@ class DirtyPages:
         if last >= 0 and length > 0:
             self._pages[first : last + 1] = True
 
+    def mark_rows(self, offset: int, pitch: int, length: int, rows: int) -> None:
+        """The same for `rows` times `length` bytes, the first at `offset`, each `pitch` behind the one before."""
+        if length <= 0 or rows <= 0:
+            return
+        if 0 <= abs(pitch) - length < 1 << PAGE_SHIFT and pitch > 0:
+            self.mark(offset, (rows - 1) * pitch + length)  # no page lies between two rows
+            return
+        starts = offset - self.offset + np.arange(rows) * pitch
+        first, end = starts >> PAGE_SHIFT, (starts + length - 1 >> PAGE_SHIFT) + 1
+        count = len(self._pages)
+        changes = np.zeros(count + 1, np.int64)
+        np.add.at(changes, np.clip(first, 0, count), 1)
+        np.add.at(changes, np.clip(end, 0, count), -1)
+        self._pages |= np.cumsum(changes[:-1]) > 0
+
     def merge(self, pages: npt.NDArray[np.bool_]) -> None:
         """Adds an accelerator's bitmap, one element a page."""
         self._pages |= pages

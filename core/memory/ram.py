@@ -88,6 +88,11 @@ class RamBlock:
         for log in self.dirty:
             log.mark(offset, length)
 
+    def mark_dirty_rows(self, offset: int, pitch: int, length: int, rows: int) -> None:
+        """The same for `rows` times `length` bytes, the first at `offset`, each `pitch` behind the one before."""
+        for log in self.dirty:
+            log.mark_rows(offset, pitch, length, rows)
+
 
 def map_at(address: int, size: int, descriptor: int, offset: int) -> None:
     """The file's memory takes the place of what this process has at `address`, for reading and writing.

@@ -113,4 +113,4 @@ def faults(device: Device) -> Iterator[Fault]:
 
 
 def _component(device: Device, region: Io) -> Component:
-    return next(part for part in device.components() if region in vars(part).values())
+    return next(part for part in device.components() if any(value is region for value in vars(part).values()))

@@ -41,6 +41,10 @@ class VgaCard(PciDevice):
         """What it shows now."""
         raise NotImplementedError
 
+    def make_window(self) -> VgaWindow:
+        """What answers at A0000h."""
+        return VgaWindow(self)
+
     # --- life --------------------------------------------------------------------------------------------------------
 
     def realize(self) -> None:
@@ -56,7 +60,7 @@ class VgaCard(PciDevice):
             self.rom.add(0, Ram(f"{self.id}.rom", self.rom_block, readonly=True, owner=self))
         for region, base in ((self.vga.mono, MONO), (self.vga.common, COMMON), (self.vga.color, COLOR)):
             self.claim_ports(region, base)
-        self.window = VgaWindow(self)
+        self.window = self.make_window()
         self._claim(self.machine.bus_memory, self.window, WINDOW, "memory", 0)
         self.screen = Screen(self, self.vga, self.vram, self.find_mode)
         self.vga.changed = self.screen.touch

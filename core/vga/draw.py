@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..display.surface import Pixels
+from ..display.surface import RGB_MASK, Pixels
 from .modes import PIXEL_BYTES, Kind, Mode
 
 Bytes = npt.NDArray[np.uint8]
 Addresses = npt.NDArray[np.int64]
-
-RGB = np.uint32(0xFF_FFFF)
 
 
 def rows_at(memory: Bytes, addresses: Addresses, size: int) -> Bytes:
@@ -84,11 +82,11 @@ def _draw_rgb24(rows: Bytes, palette: Pixels, out: Pixels) -> None:
     padded[:, :size] = rows
     padded[:, size] = 0
     overlapping = np.ndarray((count, size // 3), "<u4", padded, 0, (size + 1, 3))
-    np.bitwise_and(overlapping, RGB, out=out)
+    np.bitwise_and(overlapping, RGB_MASK, out=out)
 
 
 def _draw_rgb32(rows: Bytes, palette: Pixels, out: Pixels) -> None:
-    np.bitwise_and(rows.view("<u4"), RGB, out=out)
+    np.bitwise_and(rows.view("<u4"), RGB_MASK, out=out)
 
 
 _PACKED = {

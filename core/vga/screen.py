@@ -27,12 +27,14 @@ Lines = npt.NDArray[np.bool_]
 class Screen:
     """What `vga`'s card shows of `vram`, in the mode that `find_mode` gives.
 
-    `overlay(lines)` draws what lies above the picture onto lines that were drawn anew.
+    `prepare()` is called before anything is drawn; `overlay(lines)` draws what lies above the picture onto lines that
+    were drawn anew.
     """
 
     def __init__(self, device: Device, vga: Vga, vram: Ram, find_mode: Callable[[], Mode]) -> None:
         self.console = GraphicConsole(device.id, self.update, self._watched)
         self.overlay: Callable[[Lines], None] | None = None
+        self.prepare: Callable[[], None] | None = None
         self._device = device
         self._vga = vga
         self._vram = vram
@@ -92,6 +94,8 @@ class Screen:
         if self._registers_changed:
             self._registers_changed = False
             self._follow_registers()
+        if self.prepare is not None:
+            self.prepare()
         if self._mode.kind is Kind.TEXT:
             self._draw_text(pages)
         elif self._mode.kind is Kind.BLANK:

@@ -46,3 +46,16 @@ def test_an_accelerators_pages_are_added() -> None:
     log.mark(0, 1)
     log.merge(np.array([False, False, True]))
     assert log.take().tolist() == [True, False, True]
+
+
+@given(st.integers(0, 0x8000), st.integers(-0x3000, 0x3000), st.integers(0, 0x3000), st.integers(0, 20))
+def test_rows_mark_the_pages_that_they_touch(offset: int, pitch: int, length: int, rows: int) -> None:
+    block = RamBlock("video", 16 * PAGE_SIZE)
+    one_by_one, at_once = (
+        DirtyPages(block, 2 * PAGE_SIZE, 6 * PAGE_SIZE),
+        DirtyPages(block, 2 * PAGE_SIZE, 6 * PAGE_SIZE),
+    )
+    for row in range(rows):
+        one_by_one.mark(offset + row * pitch, length)
+    at_once.mark_rows(offset, pitch, length, rows)
+    assert at_once.take().tolist() == one_by_one.take().tolist()
