@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find core plugins accelerators machines -name '*.py' -o -name '*.yaml')
+SOURCES := $(shell find core plugins accelerators machines -name '*.py' -o -name '*.yaml' -o -path '*/static/*')
 
 .PHONY: demo test check bench lab setup clean
 

@@ -7,6 +7,7 @@ register links its address to the function that serves it, until the map changes
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -57,6 +58,7 @@ class AddressSpace:
         self._readers: dict[int, Callable[[], int]] = {}
         self._writers: dict[int, Callable[[int], Any]] = {}
         self._listeners: list[SpaceListener] = []
+        self._counts: Counter[str] | None = None
         self._depth = 0
         self._stale = False
 
@@ -97,6 +99,14 @@ class AddressSpace:
                     listener.region_removed(section)
                 for section in come:
                     listener.region_added(section)
+
+    def count_accesses(self, counts: Counter[str] | None) -> None:
+        """From now on accesses are counted in `counts`, by the device; None: no longer. Those of strings are left out.
+
+        While nobody counts, that costs nothing.
+        """
+        self._counts = counts
+        self.unlink()
 
     def unlink(self) -> None:
         """Forgets every link from an address to a function; they are made anew on the next access."""
@@ -226,6 +236,8 @@ class AddressSpace:
         try:
             if reader is None:
                 return region.read(offset, size) & ((1 << 8 * size) - 1)
+            if self._counts is not None:
+                reader = _counted(reader, self._counts, region)
             self._readers[address << 4 | size] = reader
             return reader()
         except Exception as error:
@@ -262,6 +274,8 @@ class AddressSpace:
             if writer is None:
                 region.write(offset, size, value)
                 return
+            if self._counts is not None:
+                writer = _counted(writer, self._counts, region)
             self._writers[address << 4 | size] = writer
             writer(value)
         except Exception as error:
@@ -312,6 +326,17 @@ class AddressSpace:
 def _part_width(region: Io, address: int, size: int) -> int:
     """The widest access that `region` implements which `size` bytes at `address` can be made of; 0 if there is none."""
     return max((width for width in region.widths if width < size and not address % width), default=0)
+
+
+def _counted(function: Callable[..., Any], counts: Counter[str], region: Io) -> Callable[..., Any]:
+    """`function`, each call of which counts as one of the region's device."""
+    name = region.name if region.owner is None else region.owner.id
+
+    def count(*values: int) -> Any:
+        counts[name] += 1
+        return function(*values)
+
+    return count
 
 
 def _takes_whole(region: Ram | Io, offset: int, size: int) -> bool:

@@ -40,6 +40,11 @@ class StoreLog:
         self._stores.collect()
         return self.pages.take()
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the accelerator tells which pages the guest stores to."""
+        return self._stores.recorded
+
     def mark_all(self) -> None:
         """As if every page had been stored to."""
         self.pages.mark(self.pages.offset, self.pages.size)
@@ -62,11 +67,11 @@ class _Stores:
         self._machine = machine
         self._plugin = f"stores to {region.name} {id(self):#x}"
         machine.hooks.register(self, self._plugin)
-        self._recorded = bool(machine.hooks.call.dirty_log_start(region=region))
+        self.recorded = bool(machine.hooks.call.dirty_log_start(region=region))
 
     def collect(self) -> None:
         """Takes the accelerator's record into everybody's."""
-        found = self._machine.hooks.call.dirty_log_sync(region=self.region) if self._recorded else None
+        found = self._machine.hooks.call.dirty_log_sync(region=self.region) if self.recorded else None
         if found is not None:
             for log in self.logs:
                 log.pages.merge(found)
@@ -77,14 +82,14 @@ class _Stores:
         """Nobody wants it any more."""
         self.region.stores = None
         self._machine.hooks.unregister(self._plugin)
-        if self._recorded:
+        if self.recorded:
             self._machine.hooks.call.dirty_log_stop(region=self.region)
 
     @hookimpl
     def accelerator_changed(self, accelerator: Accelerator) -> None:
         """Another one runs the guest: what was stored meanwhile isn't known."""
         with self._machine.lock:
-            self._recorded = bool(self._machine.hooks.call.dirty_log_start(region=self.region))
+            self.recorded = bool(self._machine.hooks.call.dirty_log_start(region=self.region))
             self._mark_all()
 
     def _mark_all(self) -> None:
