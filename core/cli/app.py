@@ -125,6 +125,14 @@ def unplug(machine_id: MachineId, device: Annotated[str, typer.Argument(help="Th
 
 
 @app.command()
+def displays(machine_id: MachineId, json: Json = False) -> None:
+    """Lists where a running machine can be looked at: VNC servers, web pages."""
+    from .control import list_displays
+
+    list_displays(machine_id, json)
+
+
+@app.command()
 def screendump(
     machine_id: MachineId,
     file: Annotated[str, typer.Argument(help="Replaced, if it exists; a PNG, unless its name ends in .ppm.")],

@@ -77,6 +77,16 @@ def dump_screen(id: str, file: str, device: str | None) -> None:
     _say(id, "screendump", filename=str(path.absolute()), format=format, device=device)
 
 
+def list_displays(id: str, as_json: bool) -> None:
+    """`southbridge displays`. Raises SouthbridgeError."""
+    with find_machine(id, PATIENCE, say_for_whom) as machine:
+        found: Any = machine.run("query-displays")
+    if as_json:
+        print_json(found)
+    else:
+        print_columns([(display["id"], display["link"]) for display in found])
+
+
 def _property(setting: str) -> tuple[str, Any]:
     """The name and the value of "key=value", as a description has it."""
     key, equals, value = setting.partition("=")

@@ -41,6 +41,7 @@ class MachineCommands:
             ("query-name", self.query_name),
             ("query-commands", self.query_commands),
             ("query-accelerator", self.query_accelerator),
+            ("query-displays", self.query_displays),
             ("stop", self.stop),
             ("cont", self.cont),
             ("quit", self.quit),
@@ -70,6 +71,11 @@ class MachineCommands:
         """The name of what the machine's CPUs run on."""
         assert self._machine.accelerator is not None
         return {"name": name_of(self._machine.accelerator)}
+
+    def query_displays(self) -> list[dict[str, Any]]:
+        """Where the machine can be looked at."""
+        displays = self._machine.backends.get("displays", {})
+        return [{"id": id, "link": display.link} for id, display in displays.items()]
 
     async def stop(self) -> None:
         """Pauses the machine."""

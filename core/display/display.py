@@ -22,6 +22,11 @@ class Display(Configurable, ABC):
     machine: Machine
     """Set before `open`."""
 
+    @property
+    def link(self) -> str:
+        """Where people find it, as a URL; empty if there is nothing to be opened."""
+        return ""
+
     @abstractmethod
     def open(self) -> None:
         """Takes what it needs of the host. Raises SouthbridgeError if it can't have it."""

@@ -10,6 +10,7 @@ from ..errors import SouthbridgeError
 from ..properties import Property
 from .security import Security
 from .server import Server, Share
+from .stream import Stream
 
 
 class RemoteDisplay(Display):
@@ -44,7 +45,12 @@ class RemoteDisplay(Display):
             name=self.id,
             share=Share(self.share),
             most_clients=self.clients,
+            announce=self._announce,
         )
+
+    def _announce(self, event: str, stream: Stream) -> None:
+        server = {**self.where(), "websocket": False, "auth": self.security.name}
+        self.machine.announce(event, server=server, client=_named(stream.peer))
 
     def _console(self) -> GraphicConsole | None:
         consoles = {console.name: console for console in self.machine.consoles}

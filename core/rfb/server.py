@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -48,13 +49,15 @@ class Server:
         name: str = "vnc",
         share: Share = Share.ALLOW_EXCLUSIVE,
         most_clients: int = 32,
+        announce: Callable[[str, Stream], None] = lambda event, stream: None,
     ) -> None:
-        """`name` is the display's, for the log."""
+        """`name` is the display's, for the log. `announce` is told of clients that come and go, in QMP's words."""
         self._machine = machine
         self._security = security
         self._name = name
         self._share = share
         self._most_clients = most_clients
+        self._announce = announce
         self._screen = Screen(machine.lock, console)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._clients: dict[asyncio.Task[None], Stream] = {}
@@ -83,12 +86,14 @@ class Server:
 
     async def _serve(self, stream: Stream) -> None:
         peer = stream.peer
+        self._announce("VNC_CONNECTED", stream)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 shared = await admitted(stream, self._security)
             self._make_room(shared)
             session = Session(self._machine, self._screen, stream, self._executor)
             self.sessions[session] = stream
+            self._announce("VNC_INITIALIZED", stream)
             log.info("%s: %s is in", self._name, peer)
             try:
                 await session.run(self._machine.name)
@@ -106,6 +111,7 @@ class Server:
             log.error("%s: serving %s failed", self._name, peer, exc_info=error)
         finally:
             stream.close()
+            self._announce("VNC_DISCONNECTED", stream)
 
     def _make_room(self, shared: bool) -> None:
         """Raises Refused."""

@@ -57,6 +57,15 @@ class Vnc(RemoteDisplay):
         name = self._listener.getsockname()
         return name if isinstance(name, str) else (name[0], name[1])
 
+    @property
+    def link(self) -> str:
+        """See Display."""
+        address = self.address
+        if isinstance(address, str):
+            return f"vnc+unix://{address}"
+        host, port = address
+        return f"vnc://{f'[{host}]' if ':' in host else host}:{port}"
+
     def where(self) -> dict[str, str]:
         """See RemoteDisplay."""
         address = self.address
@@ -78,7 +87,7 @@ class Vnc(RemoteDisplay):
             raise SouthbridgeError(f"can't listen at {where}: {error.strerror or error}") from None
         if self.path is None and not _is_loopback(self.address[0]) and self.security.tls is None:
             log.warning("%s: others can reach it at %s, and see all that is sent", self.id, self.address[0])
-        log.info("%s: a VNC server at %s", self.id, self._show_address())
+        log.info("%s: %s", self.id, self.link)
 
     @property
     def _port(self) -> int:
@@ -97,10 +106,6 @@ class Vnc(RemoteDisplay):
         self._listener.bind(str(self.path))
         self._file = SocketFile(self.path)
         self._listener.listen(BACKLOG)
-
-    def _show_address(self) -> str:
-        address = self.address
-        return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
     def _password(self) -> str | None:
         if sum((self.password is not None, self.password_file is not None, self.password_later)) > 1:

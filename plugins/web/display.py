@@ -47,8 +47,8 @@ class Web(RemoteDisplay):
         return name[0], name[1]
 
     @property
-    def url(self) -> str:
-        """What to open in a browser."""
+    def link(self) -> str:
+        """See Display: what to open in a browser, with the token."""
         host, port = self.address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/?token={self.secret}"
 
@@ -68,7 +68,7 @@ class Web(RemoteDisplay):
             self._listener = socket.create_server((self.host, self.port), family=family, backlog=BACKLOG)
         except OSError as error:
             raise SouthbridgeError(f"can't listen at {self.host}:{self.port}: {error.strerror or error}") from None
-        log.info("%s: %s", self.id, self.url)
+        log.info("%s: %s", self.id, self.link)
 
     async def start(self) -> None:
         """See Display."""

@@ -81,7 +81,7 @@ def interrupts(machine: Machine) -> Facts:
     """Lines that are asserted, and the vectors that CPUs are to take."""
     lines = [{"name": wire.name, "level": wire.level} for wire in machine.isa.wires]
     pending = {}
-    for cpu in machine.plugged_cpus:
+    for cpu in sorted(machine.plugged_cpus):
         controller = machine.interrupts_of(cpu)
         pending[str(cpu)] = controller.pending_vector() if controller is not None else None
     return {"lines": lines, "pending": pending}

@@ -75,6 +75,17 @@ def test_a_machine_is_listed_while_it_lives(run: Any, southbridge: Southbridge, 
     assert id == "still" and os.listdir(runtime) == []
 
 
+def test_displays(run: Any, southbridge: Southbridge, tmp_path: Path) -> None:
+    path = tmp_path / "vnc"
+    screen = ("--set", "displays.screen.type=vnc", "--set", f"displays.screen.path={path}")
+    _, id = run(*screen)
+    wanted = [{"id": "screen", "link": f"vnc+unix://{path}"}]
+    assert json.loads(southbridge("displays", id, "--json").out) == wanted
+    assert southbridge("displays", id).out.split() == list(wanted[0].values())
+    _, id = run()
+    assert southbridge("displays", id).out == ""
+
+
 def test_swap(run: Any, southbridge: Southbridge) -> None:
     _, id = run()
     result = southbridge("swap", id, "calm")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from southbridge.display import GraphicConsole
 from southbridge.errors import SouthbridgeError
+from southbridge.hookspecs import hookimpl
 from southbridge.machine import Machine
 from southbridge.plugins.vnc import Vnc
 from southbridge.qmp.vnc import VncCommands
@@ -256,6 +257,31 @@ def test_what_query_vnc_says() -> None:
         assert server["server"] == [{"websocket": False, **where}]
         with pytest.raises(SouthbridgeError, match="the server was started without one"):
             commands.change_vnc_password("secret")
+
+    run(test)
+
+
+def test_clients_that_come_and_go_are_announced() -> None:
+    async def test(served: Served) -> None:
+        heard: list[tuple[str, dict[str, Any]]] = []
+
+        class Listener:
+            @hookimpl
+            def machine_event(self, name: str, data: dict[str, Any]) -> None:
+                heard.append((name, data))
+
+        served.machine.hooks.register(Listener(), "listener")
+        served.machine.post = lambda request: request()  # type: ignore[method-assign]
+        viewer = await served.connect()
+        await viewer.enter()
+        await sees(viewer)
+        viewer.writer.close()
+        while len(heard) < 3:
+            await asyncio.sleep(0)
+        assert [name for name, _ in heard] == ["VNC_CONNECTED", "VNC_INITIALIZED", "VNC_DISCONNECTED"]
+        _, data = heard[-1]
+        assert data["server"] == {**served.display.where(), "websocket": False, "auth": "none"}
+        assert data["client"]["family"] == "ipv4"
 
     run(test)
 

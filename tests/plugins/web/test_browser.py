@@ -38,7 +38,7 @@ def use(
         try:
             await display.start()
             async with asyncio.timeout(120), browser(folder) as tab:
-                await tab.open(display.url)
+                await tab.open(display.link)
                 await tab.until("document.body?.dataset.screen === 'connected'")
                 await test(tab, console, keys)
                 assert tab.complaints == []

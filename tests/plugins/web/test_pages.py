@@ -50,7 +50,7 @@ def serve(test: Test, *, enter: bool = True) -> None:
         jar = aiohttp.CookieJar(unsafe=True)  # of an address, not a name
         async with asyncio.timeout(60), shown() as display, aiohttp.ClientSession(cookie_jar=jar) as client:
             if enter:
-                async with client.get(display.url) as response:
+                async with client.get(display.link) as response:
                     assert response.status == 200
                     assert str(response.url) == f"{base(display)}/"  # the token isn't in the address any more
             await test(display, client)
@@ -98,7 +98,7 @@ def test_with_it_all_is() -> None:
 
 def test_the_cookie_is_for_this_site_and_no_script() -> None:
     async def test(display: Web, client: aiohttp.ClientSession) -> None:
-        async with client.get(display.url, allow_redirects=False) as response:
+        async with client.get(display.link, allow_redirects=False) as response:
             (cookie,) = response.cookies.values()
             assert cookie["httponly"]
             assert cookie["samesite"] == "Strict"
