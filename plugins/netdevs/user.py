@@ -1,0 +1,290 @@
+"""A network without privileges: the guest's connections become sockets of this process, by libslirp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import threading
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
+from southbridge.errors import SouthbridgeError
+from southbridge.net import Frame, FrameQueue, NetworkBackend, NetworkPort, Offload
+from southbridge.properties import FilePath, Property
+
+from .slirp import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, Settings, Slirp, port_of
+
+_HOST, _DNS, _DHCP = 2, 3, 15
+"""Places in the network, unless it is said."""
+CONGESTED = 64
+"""Frames that wait for the card from which on nothing more is read from the host's sockets."""
+
+_EVENTS = (
+    (POLL_IN, select.EPOLLIN),
+    (POLL_OUT, select.EPOLLOUT),
+    (POLL_PRI, select.EPOLLPRI),
+    (POLL_ERR, select.EPOLLERR),
+    (POLL_HUP, select.EPOLLHUP),
+)
+
+
+class Forward(NamedTuple):
+    """A port forward."""
+
+    udp: bool
+    address: IPv4Address
+    port: int
+    guest: IPv4Address | None
+    guest_port: int
+
+
+def parse_forward(text: str) -> Forward:
+    """QEMU's form: "tcp:127.0.0.1:2222-10.0.2.15:22", where addresses may be left out. Raises ValueError."""
+    kind, _, rest = text.partition(":")
+    outside, dash, inside = rest.partition("-")
+    address, colon, port = outside.rpartition(":")
+    guest, inner_colon, guest_port = inside.rpartition(":")
+    if kind not in ("tcp", "udp", "") or not (dash and colon and inner_colon):
+        raise ValueError(f'expected a port forward such as "tcp:127.0.0.1:2222-:22", not {text!r}')
+    return Forward(
+        kind == "udp",
+        IPv4Address(address or "0.0.0.0"),
+        port_of(port),
+        IPv4Address(guest) if guest else None,
+        port_of(guest_port),
+    )
+
+
+def _check_forward(text: str) -> str:
+    parse_forward(text)
+    return text
+
+
+def _check_network(text: str) -> str:
+    IPv4Network(text)
+    return text
+
+
+def _check_network6(text: str) -> str:
+    IPv6Network(text)
+    return text
+
+
+def _check_address(text: str) -> str:
+    IPv4Address(text)
+    return text
+
+
+ForwardText = Annotated[str, AfterValidator(_check_forward)]
+Network = Annotated[str, AfterValidator(_check_network)]
+Network6 = Annotated[str, AfterValidator(_check_network6)]
+Address = Annotated[str, AfterValidator(_check_address)]
+
+
+class UserNetdev(NetworkBackend):
+    """A network of its own with a router that translates addresses, DHCP, DNS and TFTP; QEMU's user network.
+
+    The guest reaches the host, and by it what the host reaches; nobody reaches the guest but by port forwards.
+    """
+
+    net: Network = Property("10.0.2.0/24", doc="The network.")
+    host: Address | None = Property(None, doc="The host's address in it; by default its second.")
+    dns: Address | None = Property(None, doc="The name server's; by default its third.")
+    dhcpstart: Address | None = Property(None, doc="The first that DHCP gives; by default its fifteenth.")
+    ipv6: bool = Property(True, doc="Whether there is IPv6 too.")
+    net6: Network6 = Property("fec0::/64", doc="The IPv6 network.")
+    restrict: bool = Property(False, doc="Whether the guest reaches nothing outside, but by port forwards.")
+    hostname: str | None = Property(None, doc="The guest's name, by DHCP.")
+    domainname: str | None = Property(None, doc="Its domain, by DHCP.")
+    tftp: FilePath | None = Property(None, doc="A folder whose files TFTP gives.")
+    bootfile: str | None = Property(None, doc="What to boot from there, by DHCP (BOOTP).")
+    hostfwd: list[ForwardText] = Property([], doc='Port forwards, such as "tcp:127.0.0.1:2222-:22".')
+
+    _slirp: Slirp | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _epoll: select.epoll | None = None
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Makes the network, and listens at forwarded ports. Raises SouthbridgeError."""
+        self.port = NetworkPort(self._send, sendable=self._flush)
+        self._queue = FrameQueue()
+        self._watched: dict[int, int] = {}
+        self._order: list[int] = []
+        self._alarms: dict[int, asyncio.Handle] = {}
+        self._timeout: asyncio.Handle | None = None
+        self._asked = False
+        settings = self._settings()
+        self._slirp = Slirp(self, settings)
+        try:
+            for text in self.hostfwd:
+                self._forward(text, settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def _settings(self) -> Settings:
+        network = IPv4Network(self.net)
+        places = {"host": (self.host, _HOST), "dns": (self.dns, _DNS), "dhcpstart": (self.dhcpstart, _DHCP)}
+        found: dict[str, IPv4Address] = {}
+        for name, (given, place) in places.items():
+            found[name] = IPv4Address(given) if given else IPv4Address(int(network.network_address) + place)
+            if found[name] not in network:
+                raise SouthbridgeError(f"user: {name}: {found[name]} isn't in {network}")
+        if self.tftp is not None and not self.tftp.is_dir():
+            raise SouthbridgeError(f"user: tftp: {self.tftp} is no folder")
+        return Settings(
+            network=network,
+            host=found["host"],
+            dns=found["dns"],
+            dhcp_start=found["dhcpstart"],
+            network6=IPv6Network(self.net6) if self.ipv6 else None,
+            restricted=self.restrict,
+            hostname=self.hostname,
+            domain=self.domainname,
+            tftp=str(self.tftp.absolute()) if self.tftp is not None else None,
+            bootfile=self.bootfile,
+        )
+
+    def _forward(self, text: str, settings: Settings) -> None:
+        assert self._slirp is not None
+        forward = parse_forward(text)
+        guest = forward.guest or settings.dhcp_start
+        if not self._slirp.forward(forward.udp, forward.address, forward.port, guest, forward.guest_port):
+            kind = "UDP" if forward.udp else "TCP"
+            place = f"{kind} port {forward.port} of {forward.address}"
+            raise SouthbridgeError(f"user: hostfwd: {place} can't be had: it is in use, or not ours to use")
+
+    def plug(self, port: NetworkPort) -> None:
+        """See NetworkBackend."""
+        self.plug_into(self.port, port)
+
+    def start(self, loop: asyncio.AbstractEventLoop, lock: threading.RLock) -> None:
+        """Begins to watch the host's sockets."""
+        self._loop, self._lock = loop, lock
+        self._epoll = select.epoll()
+        loop.add_reader(self._epoll.fileno(), self._ready)
+        with lock:
+            self._watch()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        loop, self._loop = self._loop, None
+        if self._epoll is not None:
+            if loop is not None and not loop.is_closed():
+                loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+            self._epoll = None
+        if self._slirp is not None:
+            for handle in (*self._alarms.values(), *([self._timeout] if self._timeout else [])):
+                handle.cancel()
+            self._slirp.close()
+            self._slirp = None
+
+    # --- frames --------------------------------------------------------------------------------------------------
+
+    def _send(self, frame: Frame, offload: Offload | None) -> bool:
+        if self._slirp is not None:
+            self._slirp.input(bytes(frame))
+            self.attention()
+        return True
+
+    def packet(self, data: bytes) -> None:
+        """See slirp.User: a frame for the guest. What finds no room is lost, as on any network."""
+        if self._queue or not self.port.send(data):
+            self._queue.put(data)
+
+    def _flush(self) -> None:
+        """The card has room again."""
+        congested = len(self._queue) >= CONGESTED
+        while self._queue and self.port.send(self._queue.first()[0]):
+            self._queue.drop()
+        if congested and len(self._queue) < CONGESTED:
+            self.attention()
+
+    # --- the host's sockets --------------------------------------------------------------------------------------
+
+    def attention(self) -> None:
+        """See slirp.User. On any thread: the main loop looks anew, once for all that happens until then."""
+        if self._loop is not None and not self._asked:
+            self._asked = True
+            self._loop.call_soon_threadsafe(self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._asked = False
+            self._watch()
+
+    def _watch(self) -> None:
+        """Watches what the library wants, unless the card has to catch up first."""
+        if self._slirp is None or self._epoll is None or self._loop is None:
+            return
+        wanted, timeout = self._slirp.watched() if len(self._queue) < CONGESTED else ([], None)
+        self._order = [descriptor for descriptor, _ in wanted]
+        masks: dict[int, int] = {}
+        for descriptor, events in wanted:
+            masks[descriptor] = masks.get(descriptor, 0) | sum(theirs for ours, theirs in _EVENTS if events & ours)
+        for descriptor in self._watched.keys() - masks.keys():
+            with contextlib.suppress(OSError):  # closed, and so no longer watched
+                self._epoll.unregister(descriptor)
+        for descriptor, mask in masks.items():
+            self._epoll_set(descriptor, mask)
+        self._watched = masks
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+        if timeout is not None:
+            self._timeout = self._loop.call_later(timeout / 1000, self._ready)
+
+    def _epoll_set(self, descriptor: int, mask: int) -> None:
+        """Watches it; a number that is known may be another socket by now, which the kernel has forgotten."""
+        assert self._epoll is not None
+        try:
+            if descriptor in self._watched:
+                self._epoll.modify(descriptor, mask)
+            else:
+                self._epoll.register(descriptor, mask)
+        except FileNotFoundError:
+            self._epoll.register(descriptor, mask)
+        except FileExistsError:
+            self._epoll.modify(descriptor, mask)
+
+    def _ready(self) -> None:
+        """Something happened on a socket, or it is time."""
+        with self._lock:
+            if self._slirp is None or self._epoll is None:
+                return
+            found = dict(self._epoll.poll(0))
+            events = [self._translated(found.get(descriptor, 0)) for descriptor in self._order]
+            self._slirp.happened(events)
+            self._order = []
+            self._watch()
+
+    @staticmethod
+    def _translated(mask: int) -> int:
+        return sum(ours for ours, theirs in _EVENTS if mask & theirs)
+
+    # --- timers --------------------------------------------------------------------------------------------------
+
+    def set_timer(self, number: int, milliseconds: int | None) -> None:
+        """See slirp.User."""
+
+        def arrange() -> None:
+            if number in self._alarms:
+                self._alarms.pop(number).cancel()
+            if milliseconds is not None and self._loop is not None:
+                delay = max(milliseconds - Slirp.now(), 0) / 1000
+                self._alarms[number] = self._loop.call_later(delay, self._alarm, number)
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(arrange)
+
+    def _alarm(self, number: int) -> None:
+        with self._lock:
+            self._alarms.pop(number, None)
+            if self._slirp is not None:
+                self._slirp.timer(number)
+                self._watch()
