@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from southbridge.acpi import build
@@ -36,6 +37,13 @@ done
 COMPLAINTS = re.compile(r"^complaint: (.*)$", re.MULTILINE)
 
 
+class Started(NamedTuple):
+    """Linux on a machine of ours, and all that it said."""
+
+    description: Path
+    text: str
+
+
 @pytest.fixture(scope="module")
 def initrd() -> bytes:
     return initramfs(SCRIPT)
@@ -50,10 +58,21 @@ def kinds(text: str) -> set[str]:
     return {re.sub(r"\d+", "#", line) for line in COMPLAINTS.findall(text) if not TIMING.search(line)}
 
 
-@pytest.mark.parametrize("firmware", ["none", "rom"])
-def test_it_finds_what_we_say(firmware: str, initrd: bytes, tmp_path: Path) -> None:
-    description = describe(tmp_path, initrd, cmdline=CMDLINE, firmware=firmware)
-    text = said(run_linux(description))
+@pytest.fixture(scope="module", params=["none", "rom"])
+def started(initrd: bytes, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Started:
+    description = describe(tmp_path_factory.mktemp("acpi"), initrd, cmdline=CMDLINE, firmware=request.param)
+    return Started(description, said(run_linux(description)))
+
+
+@pytest.fixture(scope="module")
+def qemus(initrd: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("qemu") / "initrd.cpio"
+    file.write_bytes(initrd)
+    return plain(talk(qemu_command(file, cmdline=CMDLINE), timeout_s=PATIENCE_S).output).decode("ascii", "replace")
+
+
+def test_it_finds_what_we_say(started: Started) -> None:
+    description, text = started
     machine = built(load(str(description)))
     tables = build(machine)
     machine.close()
@@ -76,11 +95,7 @@ def test_it_finds_what_we_say(firmware: str, initrd: bytes, tmp_path: Path) -> N
         assert name == source and int(seconds) >= 1
 
 
-@pytest.mark.parametrize("firmware", ["none", "rom"])
-def test_it_complains_of_nothing_that_qemus_pc_doesnt_have_too(firmware: str, initrd: bytes, tmp_path: Path) -> None:
-    ours = kinds(said(run_linux(describe(tmp_path, initrd, cmdline=CMDLINE, firmware=firmware))))
-    initrd_file = tmp_path / "initrd.cpio"
-    result = talk(qemu_command(initrd_file, cmdline=CMDLINE), timeout_s=PATIENCE_S)
-    theirs = kinds(plain(result.output).decode("ascii", "replace"))
+def test_it_complains_of_nothing_that_qemus_pc_doesnt_have_too(started: Started, qemus: str) -> None:
+    ours, theirs = kinds(started.text), kinds(qemus)
     assert theirs, "QEMU's has one at least"
     assert not ours - theirs

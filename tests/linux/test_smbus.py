@@ -51,14 +51,13 @@ echo "complaints: $(dmesg | grep piix4_smbus | grep -v 'Host Controller at' | tr
 """
 
 
-@pytest.fixture(scope="module", params=["none", "rom"])
-def text(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("smbus")
     (folder / "spd.bin").write_bytes(OWN)
     description = describe(
         folder,
         initramfs(SCRIPT, ["i2c_piix4", "i2c_dev", "at24"]),
-        firmware=request.param,
         cmdline=CMDLINE,  # without ACPI, at24 would wait for a regulator
         settings={"memory": "192M"},
         devices=["own: {type: spd-eeprom, file: spd.bin, address: 0x57, write_protected: false}"],
