@@ -161,6 +161,12 @@ class EventChannels(Protocol):
     def wait(self) -> int | None:
         """Blocks until an event arrived; its local port, which is masked until `unmask`. None after a `wake`."""
 
+    def deliver_to(self, take: Callable[[int], None]) -> None:
+        """`take` may be called with the port of an event at once, by who signals, in place of `wait`'s giving it.
+
+        The CPUs of a domain within this process do so, which saves them a turn of two threads.
+        """
+
     def unmask(self, port: int) -> None:
         """Events of this port are delivered again: also one that came while it was masked."""
 

@@ -1,11 +1,13 @@
 """The ioreq server: the guest's accesses, as the hypervisor passes them on, reach the machine's devices.
 
-A thread of its own waits for events, beside the machine's main loop. It serves with the machine's lock held, one
-request at a time. While the machine is paused requests wait in their slots: so do the guest's CPUs.
+A thread of its own waits for events, beside the machine's main loop; the CPUs of a domain within this process lend
+theirs. Requests are served with the machine's lock held, one at a time. While the machine is paused they wait in their
+slots: so do the guest's CPUs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -96,6 +98,7 @@ class Server:
             self._ports.append(port)
             self._cpus[port] = cpu
         hypervisor.events.bind_interdomain(hypervisor.device_model.buffered_port(self.id))
+        hypervisor.events.deliver_to(self._arrived)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -128,26 +131,37 @@ class Server:
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def _main(self) -> None:
-        cpu_threads, thread = self._machine.cpu_threads, threading.get_ident()
-        events, cpus = self._hypervisor.events, self._cpus
-        cpu_threads[thread] = 0
+        events = self._hypervisor.events
         try:
             while not self._stopping:
                 port = events.wait()
                 if port is None:
                     self._look_everywhere()
-                    continue
-                events.unmask(port)  # before we look: an event that comes from now on comes again
-                cpu = cpus.get(port)
-                if cpu is None:
-                    self._serve_ring()
                 else:
-                    self._serve_cpu(cpu)
+                    events.unmask(port)  # before we look: an event that comes from now on comes again
+                    self._arrived(port)
+        except Exception as error:  # the hypervisor's
+            self._fail(error)
+
+    def _arrived(self, port: int) -> None:
+        """An event: on our thread, or on that of a CPU within this process."""
+        cpu = self._cpus.get(port)
+        try:
+            if cpu is None:
+                self._serve_ring()
+            else:
+                self._serve_cpu(cpu)
         except Exception as error:  # a device's, under --strict, or the hypervisor's
-            if not self._stopping:
-                self._failed(error)
-        finally:
-            cpu_threads.pop(thread, None)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing is served any more. The machine is about to end: the CPUs needn't wait until it has."""
+        if not self._stopping:
+            self._stopping = True
+            self._serving = False
+            with contextlib.suppress(OSError):
+                self._hypervisor.device_model.set_ioreq_server_state(self.id, False)
+            self._failed(error)
 
     def _look_everywhere(self) -> None:
         self._serve_ring()
@@ -169,9 +183,8 @@ class Server:
             else:
                 if request is None:
                     return
-                self._machine.cpu_threads[threading.get_ident()] = cpu
                 self.served += 1
-                page.answer(cpu, self._answer(request))
+                page.answer(cpu, self._answer_to(cpu, request) if cpu else self._answer(request))
         try:
             self._hypervisor.events.notify(self._ports[cpu])
         except OSError as error:  # a domain that is being destroyed: its end is told by xenstore
@@ -205,6 +218,15 @@ class Server:
             guest_log.info("%s", line)
 
     # --- requests ------------------------------------------------------------------------------------------------
+
+    def _answer_to(self, cpu: int, request: Request) -> int:
+        """Serves the request of a CPU other than the first, which is `Machine.current_cpu` meanwhile."""
+        threads, thread = self._machine.cpu_threads, threading.get_ident()
+        threads[thread] = cpu
+        try:
+            return self._answer(request)
+        finally:
+            del threads[thread]
 
     def _answer(self, request: Request) -> int:
         """Serves it; what a read gives."""

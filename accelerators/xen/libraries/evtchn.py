@@ -57,6 +57,9 @@ class EventChannels:
         self._unmask(self._handle, port)
         return None
 
+    def deliver_to(self, take: Callable[[int], None]) -> None:
+        """See hypervisor.EventChannels. Those who signal are in another process."""
+
     def unmask(self, port: int) -> None:
         """See hypervisor.EventChannels."""
         self._unmask(self._handle, port)

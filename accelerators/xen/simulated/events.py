@@ -23,6 +23,7 @@ class EventChannels:
         self._masked: set[int] = set()
         self._late: set[int] = set()
         """Ports with an event that came while they were masked."""
+        self._take: Callable[[int], None] | None = None
         self._numbers = itertools.count(1)
         self._local: dict[int, int] = {}
         self._remote: dict[int, int] = {}
@@ -50,6 +51,10 @@ class EventChannels:
             os.eventfd_read(self._descriptor)
         return arrived.popleft()
 
+    def deliver_to(self, take: Callable[[int], None]) -> None:
+        """See hypervisor.EventChannels."""
+        self._take = take
+
     def unmask(self, port: int) -> None:
         """See hypervisor.EventChannels."""
         with self._mutex:
@@ -71,6 +76,16 @@ class EventChannels:
         """The domain signals its port. From any thread."""
         port = self._local.get(remote_port)
         if port is not None:
+            self._arrive(port)
+
+    def ask(self, remote_port: int) -> None:
+        """The same, for a CPU that waits for an answer: it lends the device model its thread."""
+        port = self._local.get(remote_port)
+        if port is None:
+            return
+        if self._take is not None:
+            self._take(port)
+        else:
             self._arrive(port)
 
     def _arrive(self, port: int) -> None:

@@ -168,16 +168,16 @@ class Requests:
         _HEAD.pack_into(page, at, address, data, 1, size)
         page[at + _KIND] = kind
         page[at + _STATE] = _READY | flags
-        lock.release()
-        try:
-            self.events.signal(CHANNELS + cpu)
-            while True:
-                answer.acquire()
-                if page[at + _STATE] & 0x0F == _ANSWERED or not self.enabled:
-                    break
-        finally:
-            lock.acquire()
+        self.events.ask(CHANNELS + cpu)
         answered = page[at + _STATE] & 0x0F == _ANSWERED
+        if not answered:  # another thread is to answer it, or it has to wait
+            lock.release()
+            try:
+                while not answered and self.enabled:
+                    answer.acquire()
+                    answered = page[at + _STATE] & 0x0F == _ANSWERED
+            finally:
+                lock.acquire()
         page[at + _STATE] = _NONE
         return self._quads[at // 8 + 1] & _ONES[size] if answered else _ONES[size]
 

@@ -7,7 +7,7 @@ import os
 import queue
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from southbridge.accelerators.xen.hypervisor import PAGE_SIZE, Exchange, MemoryType, ShutdownCode, Space
@@ -142,6 +142,9 @@ class FakeEvents:
 
     def wait(self) -> int | None:
         return self.queue.get()
+
+    def deliver_to(self, take: Callable[[int], None]) -> None:
+        pass
 
     def unmask(self, port: int) -> None:
         assert port in self.remote.values()

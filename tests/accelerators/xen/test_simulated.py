@@ -15,6 +15,7 @@ from southbridge.accelerators.xen import XenAccelerator
 from southbridge.accelerators.xen.hypervisor import PAGE_SIZE
 from southbridge.accelerators.xen.ioreq import RING_SLOTS, Kind
 from southbridge.accelerators.xen.simulated.domain import Domain
+from southbridge.accelerators.xen.simulated.events import EventChannels
 from southbridge.board import MemoryRange
 from southbridge.errors import GuestMemoryError
 from southbridge.life import ShutdownReason
@@ -39,8 +40,8 @@ PROGRAM = bytes.fromhex(
 class Guest:
     """A machine with 4 MiB and two ports, and its one CPU, which runs PROGRAM."""
 
-    def __init__(self) -> None:
-        machine = self.machine = Machine(name="guest", memory=4 * MiB)
+    def __init__(self, *, strict: bool = False) -> None:
+        machine = self.machine = Machine(name="guest", memory=4 * MiB, strict=strict)
         machine.memory.root.add(0, Ram("ram", machine.ram))
         machine.memory_map.append(MemoryRange(0, 4 * MiB))
         machine.ports.root.add(0x500, Io("ports", 2, self._read, self._write, widths=(1,)))
@@ -82,14 +83,14 @@ class Guest:
 
     def tamper(self, with_page: Callable[[memoryview], None]) -> None:
         """Changes the next request in the shared page before the device model can see it."""
-        events, real = self.domain.events, self.domain.events.signal
+        events, real = self.domain.events, self.domain.events.ask
 
-        def signal(port: int) -> None:
-            events.signal = real  # type: ignore[method-assign]
+        def ask(port: int) -> None:
+            events.ask = real  # type: ignore[method-assign]
             with_page(self.domain.requests.page)
             real(port)
 
-        events.signal = signal  # type: ignore[assignment,method-assign]
+        events.ask = ask  # type: ignore[assignment,method-assign]
 
     def stop(self) -> None:
         self.machine.request_shutdown(ShutdownReason.HOST_QUIT)
@@ -98,8 +99,15 @@ class Guest:
         self.machine.close()
 
 
+@pytest.fixture(params=["at once", "by a thread"])
+def delivery(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are served on the CPU's own thread, or by one that waits for events, as with the real Xen."""
+    if request.param == "by a thread":
+        monkeypatch.setattr(EventChannels, "deliver_to", lambda events, take: None)
+
+
 @pytest.fixture
-def guest() -> Iterator[Guest]:
+def guest(delivery: None) -> Iterator[Guest]:
     made = Guest()
     made.start()
     yield made
@@ -248,8 +256,22 @@ def test_a_device_model_that_never_answers_holds_nobody_up(
 ) -> None:
     monkeypatch.setattr(vcpus, "PATIENCE", 0.5)
     asked = threading.Event()
-    monkeypatch.setattr(guest.domain.events, "signal", lambda port: asked.set())
+    monkeypatch.setattr(guest.domain.events, "ask", lambda port: asked.set())
     assert asked.wait(10)
     monkeypatch.setattr(vcpus, "PATIENCE", 2)
     guest.domain._cpus.pause(0)
     assert "doesn't answer" in caplog.text
+
+
+def test_a_device_that_raises_ends_a_strict_machine(delivery: None, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for the CPU, whose request isn't answered by the device."""
+
+    def fail() -> None:
+        raise ZeroDivisionError("a fault")
+
+    guest = Guest(strict=True)
+    guest.on_read = fail
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        guest.machine.run()
+    guest.machine.close()
+    assert "doesn't answer" not in caplog.text
