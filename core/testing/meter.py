@@ -67,9 +67,9 @@ class Meter:
 
 
 def is_core(file: str) -> bool:
-    """Whether `file` has code of the core, rather than of a device."""
+    """Whether `file` has code of the core or an accelerator, rather than of a device."""
     path = Path(file)
-    return path.is_relative_to(CORE) and path.relative_to(CORE).parts[0] not in ("plugins", "accelerators")
+    return path.is_relative_to(CORE) and path.relative_to(CORE).parts[0] != "plugins"
 
 
 def has_loop(code: CodeType) -> bool:

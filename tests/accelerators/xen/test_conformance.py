@@ -1,69 +1,16 @@
-"""The device conformance suite, with guest memory that is the simulated hypervisor's: 1 MiB of it mapped at most."""
+"""The device conformance suite, with a guest of the simulated hypervisor's (see `stage`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import pytest
 from southbridge import Device
-from southbridge.accelerators.xen.mapcache import MapCache
-from southbridge.accelerators.xen.memory import DomainMemory
-from southbridge.accelerators.xen.simulated.foreignmemory import ForeignMemory
-from southbridge.accelerators.xen.simulated.frames import Extent, Frames
 from southbridge.discovery import load, names
-from southbridge.hookspecs import hookimpl
-from southbridge.memory.guest import Mapping
-from southbridge.memory.ram import PAGE_SHIFT, RamBlock
-from southbridge.memory.space import AddressSpace
 from southbridge.testing.conformance import Check, checks_for
-from southbridge.testing.memory import BenchMemory
 from southbridge.testing.replay import perform
-from southbridge.testing.stage import Stage
-from southbridge.units import KiB, MiB
 
-
-class DomainBenchMemory(BenchMemory):
-    """A domain's memory, through a mapcache."""
-
-    @cached_property
-    def ram(self) -> RamBlock:
-        return next(section.ram for section in self._space.sections if section.ram is not None)
-
-    @cached_property
-    def cache(self) -> MapCache:
-        inside = AddressSpace("domain", 1 << 52)
-        frames = Frames(inside, inside.root)
-        frames.put([Extent(0, self.ram.size >> PAGE_SHIFT, self.ram, 0)])
-        return MapCache(ForeignMemory(frames), bucket=64 * KiB, budget=MiB)
-
-    @cached_property
-    def domain(self) -> DomainMemory:
-        return DomainMemory(self._space, self.ram, self.cache)
-
-    @property
-    def held(self) -> int:
-        return self.cache.statistics.locked if "cache" in vars(self) else 0
-
-    @hookimpl
-    def memory_read(self, address: int, length: int) -> bytes:
-        self._count(length)
-        return self.domain.memory_read(address, length)
-
-    @hookimpl
-    def memory_write(self, address: int, data: bytes | memoryview) -> None:
-        self._count(len(data))
-        self.domain.memory_write(address, data)
-
-    @hookimpl
-    def memory_map(self, address: int, length: int, write: bool) -> Mapping:
-        mapping = self.domain.memory_map(address, length, write)
-        self._count(len(mapping))
-        return mapping
-
-    @hookimpl
-    def memory_unmap(self, mapping: Mapping, written: int) -> None:
-        self.domain.memory_unmap(mapping, written)
+from tests.accelerators.xen.stage import DomainBenchMemory, RequestStage
 
 
 def every_check() -> Iterator[tuple[str, Check]]:
@@ -78,5 +25,14 @@ def every_check() -> Iterator[tuple[str, Check]]:
     ("device", "check"), [pytest.param(*each, id=f"{each[0]}-{each[1].__name__}") for each in every_check()]
 )
 def test_device(device: str, check: Check) -> None:
-    stage = Stage(device, DomainBenchMemory, seed=0)
+    stage = RequestStage(device, DomainBenchMemory, seed=0)
     perform(check, stage)
+
+
+def test_accesses_are_requests() -> None:
+    stage = RequestStage("edu", DomainBenchMemory)
+    reads = [("read", probe.name, 0, 4) for probe in stage.probes()]
+    answers, _ = stage.carry_out(reads), stage.play(reads)
+    assert stage.front.server.served == 2 * len(reads) > 2
+    assert all(answer is not None for answer in answers)
+    stage.close()
