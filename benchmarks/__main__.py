@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, kvm, linux, ours, qemu, xen
+from . import core, exchange, graphics, kvm, linux, ours, qemu, xen
 from .processes import Watched, watch
 
 RUNS = 7
@@ -97,6 +97,7 @@ def main() -> None:
     for name, cost in core.costs().items():
         inside.add_row(name, f"{cost:.2f} us")
     console.print(inside)
+    console.print(graphics.costs())
     for part in linux.compare():
         console.print(part)
     with tempfile.TemporaryDirectory() as folder:

@@ -237,6 +237,7 @@ class KvmAccelerator(Accelerator):
     @hookimpl
     def dirty_log_sync(self, region: Ram) -> npt.NDArray[np.bool_] | None:
         """See hookspecs."""
+        self.events.flush()  # stores to where memory is a device's
         return self._dirty.sync(region) if self._dirty.logs(region) else None
 
     @hookimpl

@@ -9,9 +9,11 @@ from southbridge.errors import SouthbridgeError
 from southbridge.hookspecs import hookimpl
 from southbridge.memory.guest import FlatGuestMemory
 from southbridge.memory.ram import RamBlock
-from southbridge.memory.regions import Section
+from southbridge.memory.regions import Ram, Section
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from southbridge.cpu_models import CpuModel
     from southbridge.machine import Machine
 
@@ -55,6 +57,7 @@ class UnicornAccelerator(Accelerator):
         read = self._library.cpu_get_tsc_x86_64
         self._rate = Rate(lambda: int(read(None)))
         self._vcpu: UnicornVcpu | None = None
+        self._logged: list[Ram] = []
         memory = FlatGuestMemory(machine.memory, self._wrote)
         self.memory_read = memory.memory_read
         self.memory_write = memory.memory_write
@@ -75,7 +78,34 @@ class UnicornAccelerator(Accelerator):
             raise SouthbridgeError("accelerator unicorn has one CPU: another one needs another accelerator")
         self._vcpu = UnicornVcpu(self._machine, self._library, self._rate, index)
         self._machine.tsc_hz = self._rate.hz()
+        for region in self._logged:
+            self._vcpu.log_stores(region)
         return self._vcpu
+
+    @hookimpl
+    def dirty_log_start(self, region: Ram) -> bool:
+        """See hookspecs."""
+        if region not in self._logged:
+            self._logged.append(region)
+        if self._vcpu is not None:
+            self._vcpu.log_stores(region)
+        return True
+
+    @hookimpl
+    def dirty_log_stop(self, region: Ram) -> bool:
+        """See hookspecs."""
+        if region in self._logged:
+            self._logged.remove(region)
+            if self._vcpu is not None:
+                self._vcpu.stop_log(region)
+        return True
+
+    @hookimpl
+    def dirty_log_sync(self, region: Ram) -> npt.NDArray[np.bool_] | None:
+        """See hookspecs."""
+        if self._vcpu is not None:
+            return self._vcpu.stored(region)
+        return None
 
     @hookimpl
     def memory_region_added(self, section: Section) -> None:

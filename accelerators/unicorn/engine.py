@@ -97,7 +97,9 @@ class Engine:
         self._keep: list[Any] = []
         self._tables: dict[int, Any] = {}
         self._closing = threading.Lock()
-        self._code_pages = mmap.mmap(-1, 1 << PHYSICAL_BITS - PAGE_SHIFT - 3, flags=_SPARSE)
+        self._code_pages, self.logged_pages, self.stored_pages = (
+            mmap.mmap(-1, 1 << PHYSICAL_BITS - PAGE_SHIFT - 3, flags=_SPARSE) for _ in range(3)
+        )
         try:
             library.control(self.handle, lib.CONTROL_CPU_MODEL, lib.CPU_MODEL_QEMU64)
             library.control(self.handle, lib.CONTROL_TRANSLATION_BUFFER, TRANSLATION_BUFFER)
@@ -139,6 +141,8 @@ class Engine:
             tlb_flush=library.address("tlb_flush_x86_64"),
             tlb_tables=self.internals.tlb_tables,
             code_pages=ctypes.addressof(ctypes.c_char.from_buffer(self._code_pages)),
+            logged_pages=ctypes.addressof(ctypes.c_char.from_buffer(self.logged_pages)),
+            stored_pages=ctypes.addressof(ctypes.c_char.from_buffer(self.stored_pages)),
             env=self.env_address,
             tr_flags=self.env_address + env_type.tr.offset + structures.SegmentCache.flags.offset,
             hflags=self.env_address + env_type.hflags.offset,

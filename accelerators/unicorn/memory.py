@@ -64,6 +64,10 @@ class GuestMap:
         self._hook_holes()
         self._engine.flush_tlb()
 
+    def pieces_of(self, block: RamBlock) -> list[Piece]:
+        """Where parts of `block` are mapped."""
+        return [piece for piece, _ in self._by_block.get(block, ())]
+
     def ram_addresses(self, block: RamBlock, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """Where in Unicorn's space of RAM `length` bytes at `offset` of `block` are: addresses and sizes."""
         for piece, address in self._by_block.get(block, ()):

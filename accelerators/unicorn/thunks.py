@@ -15,7 +15,8 @@ whatever may raise one is called by machine code of ours, never from a Python ca
     TLB. By itself, Unicorn checks stores for translated code for ever where a page may be executed, which is slow; and
     where it may not, no longer after the first store, which misses code that is mapped at another address, too. Here a
     page of the guest's memory is either one that code was fetched from, and all stores to it are checked, at whatever
-    address; or it isn't, and no code is fetched through its TLB entries.
+    address; or it isn't, and no code is fetched through its TLB entries. Where stores are recorded, an entry that was
+    made for a load takes none, and one that is made for a store says so.
 `enter(cpu)`: takes the place of the CPU's `cpu_exec_enter` method, which Unicorn calls when it starts to execute, after
     it has cleared the flags that tell it to stop, and before it looks at them. So a stop that was requested earlier
     isn't lost, and an exception can be made pending.
@@ -65,6 +66,10 @@ class Targets:
     """By MMU mode: the TLB's mask and its address."""
     code_pages: int
     """A bit for each page of guest-physical memory that code was fetched from."""
+    logged_pages: int
+    """A bit for each page whose stores are recorded."""
+    stored_pages: int
+    """A bit for each of those that was stored to."""
     env: int
     tr_flags: int
     """TR's attributes. Behind its limit."""

@@ -332,6 +332,26 @@ def _fill(targets: Targets) -> bytes:
         0x8B0C014A,  # add x10, x10, x12: the entry
         0xF9400D4B,  # ldr x11, [x10, #24]
         0xD34CFD6B,  # lsr x11, x11, #12: the page
+        Load(12, targets.logged_pages),
+        0xD346FD6D,  # lsr x13, x11, #6
+        0x8B0D0D8C,  # add x12, x12, x13, lsl #3
+        0xF940018E,  # ldr x14, [x12]
+        0x9ACB25CE,  # lsr x14, x14, x11
+        Branch(0x3600000E, 5, 14, "not logged"),  # tbz w14, #0
+        0x710006DF,  # cmp w22, #1: a store
+        _b_if(_EQ, "stored"),
+        0x9280000E,  # mov x14, #-1: no stores
+        0xF900054E,  # str x14, [x10, #8]
+        _b("not logged"),
+        "stored",
+        Load(12, targets.stored_pages),
+        0x8B0D0D8C,  # add x12, x12, x13, lsl #3
+        0xD280002E,  # mov x14, #1
+        0x9ACB21CE,  # lsl x14, x14, x11
+        0xF940018F,  # ldr x15, [x12]
+        0xAA0E01EF,  # orr x15, x15, x14
+        0xF900018F,  # str x15, [x12]
+        "not logged",
         Load(12, targets.code_pages),
         0xD346FD6D,  # lsr x13, x11, #6
         0x8B0D0D8C,  # add x12, x12, x13, lsl #3

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Jump = tuple[bytes, str]
 """A near jump's opcode, and the label that it goes to."""
 
-_JMP, _JB, _JE, _JNE, _JBE = b"\xe9", b"\x0f\x82", b"\x0f\x84", b"\x0f\x85", b"\x0f\x86"
-_JC = _JB
+_JMP, _JB, _JAE, _JE, _JNE, _JBE = b"\xe9", b"\x0f\x82", b"\x0f\x83", b"\x0f\x84", b"\x0f\x85", b"\x0f\x86"
+_JC, _JNC = _JB, _JAE
 
 
 def assemble(targets: Targets) -> tuple[bytes, ...]:
@@ -233,6 +233,17 @@ def _fill(targets: Targets) -> bytes:
         b"\x4c\x89\xe1\x48\xc1\xe9\x06\x48\x23\x0a",  # mov rcx, r12; shr rcx, 6; and rcx, [rdx]
         b"\x48\x03\x4a\x08",  # add rcx, [rdx + 8]: the entry
         b"\x48\x8b\x51\x18\x48\xc1\xea\x0c",  # mov rdx, [rcx + 24]; shr rdx, 12: the page
+        b"\x48\xbe" + struct.pack("<Q", targets.logged_pages),  # mov rsi, ...
+        b"\x48\x0f\xa3\x16",  # bt [rsi], rdx
+        (_JNC, "not logged"),
+        b"\x41\x83\xfd\x01",  # cmp r13d, 1: a store
+        (_JE, "stored"),
+        b"\x48\xc7\x41\x08\xff\xff\xff\xff",  # mov qword [rcx + 8], -1: no stores
+        (_JMP, "not logged"),
+        "stored",
+        b"\x48\xbe" + struct.pack("<Q", targets.stored_pages),  # mov rsi, ...
+        b"\x48\x0f\xab\x16",  # bts [rsi], rdx
+        "not logged",
         b"\x48\xbe" + struct.pack("<Q", targets.code_pages),  # mov rsi, ...
         b"\x41\x83\xfd\x02",  # cmp r13d, 2: a fetch
         (_JE, "fetch"),

@@ -26,9 +26,13 @@ from .system_registers import SystemRegisters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    import numpy.typing as npt
     from southbridge.machine import Machine
+    from southbridge.memory.regions import Ram
 
     from .library import Library
+    from .stores import StoredPages
     from .timekeeping import Rate
 
 _FLAG_IF = 1 << 9
@@ -66,6 +70,10 @@ class UnicornVcpu(Vcpu):
         self._event: PendingEvent | None = None
         """From a loaded state; the CPU didn't run since."""
         self._engine, self._map = self._open(library)
+        self._stores: StoredPages | None = None
+        self._wanted = False
+        """Somebody waits for the CPU to come out of the guest, and for what was stored to be collected."""
+        self._collected = threading.Condition(machine.lock)
         self._power_on_msrs = states.power_on_msrs(self._engine)
         # The counter begins with the host's, as that of a KVM does which can't set it: an exchange is no leap in time.
         self.load(X86State(msrs={MSR_TSC: self._engine.time_stamp}))
@@ -88,6 +96,8 @@ class UnicornVcpu(Vcpu):
             with lock:
                 self._in_guest = False
                 self._clearing = False
+                if self._wanted:
+                    self._collect()
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
@@ -185,6 +195,51 @@ class UnicornVcpu(Vcpu):
             else:
                 self._behind = True
 
+    # --- what the guest stores -----------------------------------------------------------------------------------
+
+    def log_stores(self, region: Ram) -> None:
+        """Stores to `region` are recorded from now on. With the lock held, which this may let go of meanwhile."""
+        from .stores import StoredPages
+
+        if self._stores is None:
+            self._stores = StoredPages(self._engine, self._map)
+        self._come_out()
+        if region not in self._stores:
+            self._stores.start(region)
+
+    def stop_log(self, region: Ram) -> None:
+        """They no longer are."""
+        if self._stores is not None and region in self._stores:
+            self._come_out()
+            self._stores.stop(region)
+
+    def stored(self, region: Ram) -> npt.NDArray[np.bool_] | None:
+        """The pages of `region` that were stored to since the last call; None: nothing is recorded."""
+        if self._stores is None or region not in self._stores:
+            return None
+        if self._stores.pending:
+            self._come_out()
+        return self._stores.take(region)
+
+    def _come_out(self) -> None:
+        """Has what was stored collected; by the CPU itself, which comes out for it, if it is in the guest."""
+        if self._in_guest and threading.get_ident() != self._thread:
+            self._wanted = True
+            self._fall_behind()
+            while self._wanted:
+                self._collected.wait()
+        else:
+            self._collect()
+
+    def _collect(self) -> None:
+        if self._stores is not None:
+            self._stores.collect()
+        if self._wanted:
+            self._wanted = False
+            self._collected.notify_all()
+
+    # --- catching up ---------------------------------------------------------------------------------------------
+
     def _fall_behind(self) -> None:
         self._behind = True
         if self._in_guest and threading.get_ident() != self._thread:
@@ -201,9 +256,15 @@ class UnicornVcpu(Vcpu):
         for address, size in self._overwritten:
             engine.forget_code(address, size)
         self._overwritten.clear()
+        if self._wanted:
+            self._collect()
         if self._map_changed:
             self._map_changed = False
+            if self._stores is not None:
+                self._stores.collect()
             self._map.follow(self._machine.memory.sections)
+            if self._stores is not None:
+                self._stores.follow()
 
     # --- running -------------------------------------------------------------------------------------------------
 

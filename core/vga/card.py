@@ -116,6 +116,7 @@ class VgaWindow(Container):
     def follow(self) -> None:
         """The registers changed."""
         memory = self._memory
+        memory.changed()
         map = self._card.vga.GR06.MAP
         linear = memory.linear and map < 2 and bool(self._card.vga.MISC_OUTPUT.RAM)
         if not linear:

@@ -6,6 +6,7 @@ what is addressed chained by four, as pixels of 8 bits are, is the card's memory
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..memory.ram import RamBlock
@@ -35,6 +36,7 @@ class VgaMemory:
         self._bytes = block.view
         self._words = block.view.cast("I")
         self._limit = len(self._words)
+        self._store: Callable[[int, int], None] | None = None
         self.bank = 0
         """Added to addresses, in bytes of the card's memory."""
 
@@ -47,14 +49,7 @@ class VgaMemory:
     def linear(self) -> bool:
         """The window is the card's memory as it is: chained by four, and nothing is done to what is written."""
         vga = self._vga
-        return bool(
-            vga.SR04.CHAIN_4
-            and vga.SR02.PLANES == ALL_PLANES
-            and not vga.GR01.PLANES
-            and not vga.GR03.value
-            and not vga.GR05.value & 0x0B
-            and vga.GR08.value == 0xFF
-        )
+        return bool(vga.SR04.CHAIN_4 and vga.SR02.PLANES == ALL_PLANES and not vga.GR05.READ and self._stores_as_it_is)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -93,34 +88,54 @@ class VgaMemory:
         different = (latches ^ SPREAD[vga.GR02.PLANES]) & SPREAD[vga.GR07.PLANES]
         return ~(different | different >> 8 | different >> 16 | different >> 24) & 0xFF
 
-    # --- writing -----------------------------------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Registers that matter were written, or the bank is another one."""
+        self._store = None
 
     def write(self, offset: int, size: int, value: int) -> None:
         """What the CPU writes to the window."""
+        store = self._store or self._make_store()
         for index in range(size):
-            self.write_byte(offset + index, value >> 8 * index & 0xFF)
+            store(offset + index, value >> 8 * index & 0xFF)
 
-    def write_byte(self, offset: int, value: int) -> None:
-        """One byte."""
-        vga = self._vga
-        address = self.place(offset)
-        if address is None:
-            return
+    def _make_store(self) -> Callable[[int, int], None]:
+        """What stores a byte, as long as the registers stay as they are."""
+        vga, words, limit, block = self._vga, self._words, self._limit, self.block
+        start, length = MAPS[vga.GR06.MAP]
+        if not vga.MISC_OUTPUT.RAM:
+            length = 0
         planes = vga.SR02.PLANES
+        shift = 0
+        masks: tuple[int, ...] = (SPREAD[planes],) * 4
         if vga.SR04.CHAIN_4:
-            planes &= 1 << (address & 3)
-            address = (address + self.bank) >> 2
+            shift, masks = 2, tuple(SPREAD[planes & 1 << plane] for plane in range(4))
         elif vga.GR05.ODD_EVEN:
-            planes &= ODD_PLANES if address & 1 else EVEN_PLANES
-            address = (address >> 1) + (self.bank >> 2)
-        else:
-            address += self.bank >> 2
-        if not planes or address >= self._limit:
-            return
-        mask = SPREAD[planes]
-        self._words[address] = self._words[address] & ~mask | self.written(value) & mask
-        if self.block.dirty:
-            self.block.mark_dirty(4 * address, 4)
+            shift, masks = 1, (SPREAD[planes & EVEN_PLANES], SPREAD[planes & ODD_PLANES]) * 2
+        bank = self.bank if shift == 2 else self.bank >> (2 - shift)
+        written = (lambda value: value * EACH) if self._stores_as_it_is else self.written
+
+        def store(offset: int, value: int) -> None:
+            address = offset - start
+            if not 0 <= address < length:
+                return
+            mask = masks[address & 3]
+            address = address + bank >> shift
+            if mask and address < limit:
+                words[address] = words[address] & ~mask | written(value) & mask
+                if block.dirty:
+                    block.mark_dirty(4 * address, 4)
+
+        self._store = store
+        return store
+
+    @property
+    def _stores_as_it_is(self) -> bool:
+        """Nothing is done to what is written, on its way to the planes."""
+        vga = self._vga
+        plain = not (vga.GR01.PLANES or vga.GR03.value or vga.GR05.value & 7)
+        return plain and vga.GR08.value == 0xFF
 
     def written(self, value: int) -> int:
         """What becomes of a byte on its way to the planes: the write modes of GR05."""

@@ -124,9 +124,10 @@ def vga_mode(vga: Vga) -> Mode:
     )
 
 
-def shown(vga: Vga, kind: Kind) -> Kind:
-    """`kind`, unless the screen is blank."""
-    return kind if vga.ATTRIBUTE_INDEX.value & PALETTE_SOURCE and not vga.SR01.OFF else Kind.BLANK
+def shown(vga: Vga, kind: Kind, *, off: bool | None = None) -> Kind:
+    """`kind`, unless the screen is blank; `off` takes the place of SR01.OFF."""
+    off = bool(vga.SR01.OFF) if off is None else off
+    return kind if vga.ATTRIBUTE_INDEX.value & PALETTE_SOURCE and not off else Kind.BLANK
 
 
 def _text_mode(vga: Vga, height: int, start: int, pitch: int, split: int) -> Mode:

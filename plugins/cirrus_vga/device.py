@@ -272,6 +272,7 @@ class CirrusWindow(VgaWindow):
     def follow(self) -> None:
         """See VgaWindow."""
         card = self._cirrus
+        card.vga.memory.changed()
         packed = bool(card.vga.SR07.PACKED) and bool(card.vga.MISC_OUTPUT.RAM)
         plain = packed and card.is_plain
         with card.machine.memory.transaction():

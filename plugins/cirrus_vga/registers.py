@@ -137,7 +137,11 @@ class CirrusRegisters(Vga):
     )
     GR0C = graphics.register(0x0C, doc="Color key; kept.")
     GR0D = graphics.register(0x0D, doc="Color key mask; kept.")
-    GR0E = graphics.register(0x0E, doc="Power management; kept.")
+    GR0E = graphics.register(
+        0x0E,
+        fields={"CLOCK": bit(0), "STATIC_SYNC": bits(1, 2, doc="The display is off."), "REST": bits(3, 7)},
+        doc="Power.",
+    )
     GR10 = graphics.register(0x10, doc="Background 15:8.")
     GR11 = graphics.register(0x11, doc="Foreground 15:8.")
     GR12 = graphics.register(0x12, doc="Background 23:16.")
@@ -351,7 +355,7 @@ class CirrusRegisters(Vga):
             return replace(mode, start=start, pitch=pitch)
         height = (self.CR12.value | self.CR07.DISPLAY_END_8 << 8 | self.CR07.DISPLAY_END_9 << 9) + 1
         return Mode(
-            shown(self, self._packed_kind()),
+            shown(self, self._packed_kind(), off=bool(self.GR0E.STATIC_SYNC)),
             8 * (self.CR01.value + 1),
             2 * height if self.CR1A.INTERLACED else height,
             start=start,

@@ -77,12 +77,13 @@ def run_linux(
     description: Path,
     *,
     until: Sequence[bytes] = (),
-    then: Sequence[tuple[bytes, Callable[[], object]]] = (),
+    then: Sequence[tuple[bytes, Reply]] = (),
     options: Sequence[str] = (),
 ) -> Result:
     """Runs the machine until it ends, or has said each of `until`, one after the other.
 
-    Before that, for each pair of `then`: waits until the guest has said the text, and does that to the machine.
+    Before that, for each pair of `then`: waits until the guest has said the text, and types that, or does it to the
+    machine.
     """
     *before, last = until or (None,)
     send: list[tuple[bytes, Reply]] = [*then, *((text, b"") for text in before if text)]

@@ -16,6 +16,7 @@ MAILBOX, STOP_REQUEST, ENV = DATA, DATA + 0x100, DATA + 0x200
 HFLAGS, EFLAGS, TR_FLAGS = ENV + 8, ENV + 16, ENV + 32
 CPU = DATA + 0x1000
 TLB, ENTRIES, CODE_PAGES = DATA + 0x400, DATA + 0x800, DATA + 0x8000
+LOGGED_PAGES, STORED_PAGES = DATA + 0xA000, DATA + 0xC000
 FUNCTIONS = 0x40000
 RETURN = 0x50000
 
@@ -33,6 +34,8 @@ TARGETS = thunks.Targets(
     tlb_flush=FUNCTIONS + 0xA0,
     tlb_tables=TLB,
     code_pages=CODE_PAGES,
+    logged_pages=LOGGED_PAGES,
+    stored_pages=STORED_PAGES,
     env=ENV,
     tr_flags=TR_FLAGS,
     hflags=HFLAGS,
@@ -224,6 +227,24 @@ def test_fill(host: Host, access: int, known: bool, executable: bool) -> None:
         assert left == -1
     else:
         assert left == (code if executable else (ADDRESS & ~0xFFF) | 0x800)
+
+
+@pytest.mark.parametrize("access", [LOAD, STORE, FETCH])
+@pytest.mark.parametrize("logged", [False, True])
+def test_fill_where_stores_are_recorded(host: Host, access: int, logged: bool) -> None:
+    page = PADDR >> 12
+    host.cpu.mem_write(CODE_PAGES + page // 8, bytes([1 << page % 8]))
+    host.cpu.mem_write(LOGGED_PAGES + page // 8, bytes([(logged << page % 8) | 1 << (page + 1) % 8]))
+    host.cpu.mem_write(STORED_PAGES + page // 8, bytes([1 << (page + 2) % 8]))
+    host.cpu.mem_write(TLB + 16 * MODE, (7 * 64).to_bytes(8, "little") + ENTRIES.to_bytes(8, "little"))
+    host.cpu.mem_write(ENTRY, ((ADDRESS & ~0xFFF).to_bytes(8, "little")) * 3 + PADDR.to_bytes(8, "little"))
+    host.results["tlb_fill"] = 0x101
+    assert host.call("fill", CPU, ADDRESS, 4, access, MODE, 1, 0) == ["tlb_fill"]
+    stored = host.cpu.mem_read(STORED_PAGES + page // 8, 1)[0]
+    assert stored == 1 << (page + 2) % 8 | (logged and access == STORE) << page % 8
+    entry = [int.from_bytes(host.cpu.mem_read(ENTRY + 8 * index, 8), "little", signed=True) for index in range(3)]
+    taken = not logged or access == STORE
+    assert entry == [ADDRESS & ~0xFFF, ADDRESS & ~0xFFF if taken else -1, ADDRESS & ~0xFFF]
 
 
 def test_fill_that_fails(host: Host) -> None:

@@ -1,0 +1,1 @@
+"""Displays without a user's window: `png` and `none`. See README.md."""
