@@ -231,7 +231,7 @@ class Blit:
             for first in range(0, self.height, step):
                 self._rows(memory, first, step, pattern)
         elif self.mode & EXPAND:
-            self._write_bits(memory, row, np.unpackbits(given)[None, :])
+            self._write(memory, row, *self._expanded(np.unpackbits(given)[None, :]))
         else:
             self._write(memory, row, given[None, : self.width], None)
 
@@ -241,49 +241,48 @@ class Blit:
         rows[:, : self.width] = self._view(memory, self.source, self.source_pitch, 0, self.height)
         return rows.tobytes()
 
-    def _rows(self, memory: Bytes, first: int, count: int, pattern: Bytes | None) -> None:
+    def _rows(self, memory: Bytes, first: int, count: int, pattern: tuple[Bytes, Mask | None] | None) -> None:
         if pattern is not None:
+            pixels, mask = pattern
             lines = (self.source + first + np.arange(count)) & 7
-            if self.mode & EXPAND and not self.is_solid:
-                self._write_bits(memory, first, pattern[lines])
-            else:
-                self._write(memory, first, pattern[lines], None)
+            self._write(memory, first, pixels[lines], None if mask is None else mask[lines])
         elif self.mode & EXPAND:
             size = self._bit_row
             start = self.source + first * size
             bits = np.unpackbits(memory[start : start + count * size].reshape(count, size), axis=1)
-            self._write_bits(memory, first, bits)
+            self._write(memory, first, *self._expanded(bits))
         else:
             self._write(memory, first, self._view(memory, self.source, self.source_pitch, first, count), None)
 
-    def _pattern(self, data: Bytes) -> Bytes:
-        """The pattern's eight rows, as wide as the blit: pixels, or a bit each."""
+    def _pattern(self, data: Bytes) -> tuple[Bytes, Mask | None]:
+        """The pattern's eight rows of pixels, as wide as the blit, and which of them are written, if not all."""
+        count = -(-self.width // self.pixel)
         if self.is_solid:
-            return np.tile(self._color(self.foreground), (8, -(-self.width // self.pixel)))[:, : self.width]
+            return np.tile(self._color(self.foreground), (8, count))[:, : self.width], None
         rows = data.reshape(8, self.pattern_pitch)
         if self.mode & EXPAND:
-            rows, size = np.unpackbits(rows, axis=1), -(-self.width // self.pixel)
-        else:
-            rows, size = rows[:, : 8 * self.pixel], self.width
-        return np.tile(rows, (1, -(-size // rows.shape[1])))[:, :size]
+            return self._expanded(np.tile(np.unpackbits(rows, axis=1), (1, -(-count // 8))))
+        return np.tile(rows[:, : 8 * self.pixel], (1, -(-count // 8)))[:, : self.width], None
 
     def _color(self, color: bytes) -> Bytes:
         return np.frombuffer(color[: self.pixel], np.uint8)
 
-    def _write_bits(self, memory: Bytes, first: int, bits: Bytes) -> None:
-        """Each bit is a pixel of the foreground or the background, or isn't written."""
+    def _expanded(self, bits: Bytes) -> tuple[Bytes, Mask | None]:
+        """Each bit is a pixel of the foreground or the background; or, of one kind, isn't written."""
         count = -(-self.width // self.pixel)
         lit = bits[:, :count].view(np.bool_)
-        mask: Mask | None = None
         if self.mode & TRANSPARENT:
             inverted = bool(self.extension & INVERTED)
             mask = np.repeat(~lit if inverted else lit, self.pixel, axis=1)[:, : self.width]
             color = np.tile(self._color(self.background if inverted else self.foreground), count)[: self.width]
-            pixels = np.broadcast_to(color, mask.shape)
+            return np.broadcast_to(color, mask.shape), mask
+        colors = np.stack((self._color(self.background), self._color(self.foreground)))
+        numbers = lit.view(np.uint8)
+        if self.pixel == 3:
+            pixels = colors[numbers].reshape(len(bits), 3 * count)
         else:
-            colors = np.stack((self._color(self.background), self._color(self.foreground)))
-            pixels = colors[lit.view(np.uint8)].reshape(len(bits), count * self.pixel)[:, : self.width]
-        self._write(memory, first, pixels, mask)
+            pixels = np.take(colors.view(f"<u{self.pixel}").ravel(), numbers).view(np.uint8)
+        return pixels[:, : self.width], None
 
     def _write(self, memory: Bytes, first: int, source: Bytes, mask: Mask | None) -> None:
         """Combines rows from number `first` on with what is there."""
