@@ -25,7 +25,7 @@ class VgaCard(PciDevice):
     default_rom: ClassVar[str] = ""
     rom = MemoryBar(ROM_SIZE, doc="The video BIOS.")
 
-    romfile: str | None = Property(None, doc="The video BIOS: a path, or the name of one that is installed; : none.")
+    romfile: str | None = Property(None, doc='The video BIOS: a path, or the name of one that is installed; "": none.')
 
     vga: Vga
     screen: Screen
