@@ -75,13 +75,17 @@ class Copy:
         """Rectangles that are just those tiles; each has tiles of as many rows as look the same in its columns."""
         found: list[Rectangle] = []
         open_: dict[tuple[int, int], int] = {}
-        empty: list[tuple[int, int]] = []
-        for row in range(self.rows + 1):
-            runs = _runs(tiles[row]) if row < self.rows else empty
+        data, empty = tiles.tobytes(), bytes(self.columns)
+        before, runs = empty, list[tuple[int, int]]()
+        for number in range(self.rows + 1):
+            row = data[number * self.columns : (number + 1) * self.columns] or empty
+            if row == before:
+                continue
+            before, runs = row, _runs(row)
             for run in [run for run in open_ if run not in runs]:
-                found.append(self._rectangle(run, open_.pop(run), row))
+                found.append(self._rectangle(run, open_.pop(run), number))
             for run in runs:
-                open_.setdefault(run, row)
+                open_.setdefault(run, number)
         return found
 
     def _rectangle(self, run: tuple[int, int], top: int, bottom: int) -> Rectangle:
@@ -89,7 +93,14 @@ class Copy:
         return Rectangle(x, y, min(run[1] * TILE, self.width) - x, min(bottom * TILE, self.height) - y)
 
 
-def _runs(row: TileMap) -> list[tuple[int, int]]:
+def _runs(row: bytes) -> list[tuple[int, int]]:
     """The columns at which neighbouring tiles begin and end."""
-    edges = np.flatnonzero(np.diff(row, prepend=False, append=False)).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
+    found = []
+    start = row.find(1)
+    while start >= 0:
+        end = row.find(0, start)
+        if end < 0:
+            end = len(row)
+        found.append((start, end))
+        start = row.find(1, end)
+    return found

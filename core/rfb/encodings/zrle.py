@@ -1,11 +1,14 @@
-"""ZRLE: tiles of 64 by 64 pixels, with palettes where colours are few, compressed (RFC 6143, section 7.7.6).
+"""ZRLE: tiles of 64 by 64 pixels, as runs or as numbers of colours where that is shorter, compressed (RFC 6143, 7.7.6).
 
-Runs are left to zlib, which finds them too: of the kinds of tiles there are raw, solid and packed palette ones.
+Runs end at the end of a row, so that each has a length of one byte; zlib makes little of what that costs.
 """
 
 from __future__ import annotations
 
 import struct
+
+import numpy as np
+import numpy.typing as npt
 
 from ...display.surface import Pixels
 from ..pixels import PixelFormat
@@ -13,9 +16,14 @@ from .encoder import Encoder, Level, Stream
 from .palette import colours, numbers, packed
 
 TILE = 64
-MOST_COLOURS = 16
-RAW, SOLID = 0, 1
-"""Kinds of tiles; others are the number of colours."""
+MOST_PACKED, MOST_COLOURS = 16, 127
+"""Colours in a palette: of pixels, of runs."""
+RAW, SOLID, RUNS = 0, 1, 128
+"""Kinds of tiles. Packed pixels are the number of colours; runs of numbers that and 128."""
+LONGER = 0x80
+"""A run of more than one pixel, beside its colour's number."""
+
+Numbers = npt.NDArray[np.intp]
 
 
 class Zrle(Encoder):
@@ -30,8 +38,11 @@ class Zrle(Encoder):
     def encode(self, pixels: Pixels, pixel_format: PixelFormat) -> bytes:
         """See Encoder."""
         height, width = pixels.shape
+        begins = np.ones((height, width), dtype=bool)
+        np.not_equal(pixels[:, 1:], pixels[:, :-1], out=begins[:, 1:])
+        begins[:, ::TILE] = True
         tiles = [
-            _tile(pixels[y : y + TILE, x : x + TILE], pixel_format)
+            _tile(pixels[y : y + TILE, x : x + TILE], begins[y : y + TILE, x : x + TILE], pixel_format)
             for y in range(0, height, TILE)
             for x in range(0, width, TILE)
         ]
@@ -39,11 +50,61 @@ class Zrle(Encoder):
         return struct.pack(">I", len(data)) + data
 
 
-def _tile(pixels: Pixels, pixel_format: PixelFormat) -> bytes:
-    palette = colours(pixels, MOST_COLOURS)
+def _tile(pixels: Pixels, begins: npt.NDArray[np.bool_], pixel_format: PixelFormat) -> bytes:
+    """`begins`: where runs do."""
+    size = pixel_format.compact_size
+    count = np.count_nonzero(begins)
+    if 2 * count > pixels.size:
+        return _pixels(pixels, pixel_format)
+    runs = pixels[begins]
+    palette = colours(runs, MOST_COLOURS)
+    if palette is None:
+        if count * (size + 1) < pixels.size * size:
+            return _plain_runs(runs, _lengths(begins), pixel_format)
+        return bytes([RAW]) + pixel_format.compact(pixels)
+    if len(palette) == 1 or (len(palette) <= MOST_PACKED and 2 * count > pixels.size * _bits(palette) // 8):
+        return _packed(pixels, palette, pixel_format)
+    return _numbered_runs(numbers(runs, palette), _lengths(begins), palette, pixel_format)
+
+
+def _lengths(begins: npt.NDArray[np.bool_]) -> Numbers:
+    return np.diff(np.flatnonzero(begins), append=begins.size)
+
+
+def _pixels(pixels: Pixels, pixel_format: PixelFormat) -> bytes:
+    palette = colours(pixels, MOST_PACKED)
     if palette is None:
         return bytes([RAW]) + pixel_format.compact(pixels)
-    if len(palette) == 1:
-        return bytes([SOLID]) + pixel_format.compact(palette)
-    bits = 1 if len(palette) == 2 else 2 if len(palette) <= 4 else 4
-    return bytes([len(palette)]) + pixel_format.compact(palette) + packed(numbers(pixels, palette), bits)
+    return _packed(pixels, palette, pixel_format)
+
+
+def _bits(palette: Pixels) -> int:
+    """Of a packed pixel."""
+    return 1 if len(palette) == 2 else 2 if len(palette) <= 4 else 4
+
+
+def _packed(pixels: Pixels, palette: Pixels, pixel_format: PixelFormat) -> bytes:
+    start = bytes([len(palette)]) + pixel_format.compact(palette)
+    if len(palette) == SOLID:
+        return start
+    return start + packed(numbers(pixels, palette), _bits(palette))
+
+
+def _plain_runs(runs: Pixels, lengths: Numbers, pixel_format: PixelFormat) -> bytes:
+    size = pixel_format.compact_size
+    joined = np.empty((len(runs), size + 1), dtype=np.uint8)
+    joined[:, :size] = np.frombuffer(pixel_format.compact(runs), dtype=np.uint8).reshape(-1, size)
+    joined[:, size] = lengths - 1
+    return bytes([RUNS]) + joined.tobytes()
+
+
+def _numbered_runs(
+    indices: npt.NDArray[np.uint8], lengths: Numbers, palette: Pixels, pixel_format: PixelFormat
+) -> bytes:
+    longer = lengths > 1
+    joined = np.empty((len(indices), 2), dtype=np.uint8)
+    joined[:, 0] = np.where(longer, indices | LONGER, indices)
+    joined[:, 1] = lengths - 1
+    there = np.ones((len(indices), 2), dtype=bool)
+    there[:, 1] = longer
+    return bytes([RUNS + len(palette)]) + pixel_format.compact(palette) + joined[there].tobytes()

@@ -265,6 +265,12 @@ class Viewer:
             assert at <= len(data)
             return data[at - length : at]
 
+        def run_length() -> int:
+            length = 1
+            while (byte := take(1)[0]) == 255:
+                length += 255
+            return length + byte
+
         size = self._compact_size
         for y in range(r.y, r.y + r.height, 64):
             for x in range(r.x, r.x + r.width, 64):
@@ -274,8 +280,18 @@ class Viewer:
                     pixels = self._compact(take(width * height * size))
                 elif kind == 1:
                     pixels = self._compact(take(size)) * (width * height)
+                elif kind == 128:
+                    pixels = []
+                    while len(pixels) < width * height:
+                        pixels += self._compact(take(size)) * run_length()
+                elif kind >= 130:
+                    palette = self._compact(take((kind - 128) * size))
+                    pixels = []
+                    while len(pixels) < width * height:
+                        index = take(1)[0]
+                        pixels += [palette[index & 0x7F]] * (run_length() if index & 0x80 else 1)
                 else:
-                    assert 2 <= kind <= 16, "runs, which this server doesn't use"
+                    assert 2 <= kind <= 16
                     palette = self._compact(take(kind * size))
                     bits = 1 if kind == 2 else 2 if kind <= 4 else 4
                     pixels = []
