@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 18
 """Pixels that are encoded at once, at most, unless a row has more."""
-AT_ONCE = 1 << 14
-"""So few pixels are encoded on the main loop's thread."""
 MOST_RECTANGLES = 1024
 """In an update, before pieces; where there would be more, whole rows are sent."""
 
@@ -291,7 +289,7 @@ class Session:
         while parts or start:
             batch = _batch(parts)
             parts = parts[len(batch) :]
-            if sum(part.area for part in batch) <= AT_ONCE:
+            if sum(part.area for part in batch) <= encoder.quick:
                 yield encoded(start, batch)
             else:
                 yield loop.run_in_executor(self._executor, encoded, start, batch)

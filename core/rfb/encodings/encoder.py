@@ -29,6 +29,9 @@ class Encoder(ABC):
     widest: ClassVar[int] = 0xFFFF
     """Rectangle that it takes, in pixels."""
 
+    quick: ClassVar[int] = 1 << 14
+    """So many pixels are encoded on the main loop's thread, at most; more of them on another one."""
+
     def __init__(self, level: Level) -> None:
         self.level = level
 

@@ -11,6 +11,7 @@ class Raw(Encoder):
     """What every client understands."""
 
     number = 0
+    quick = 1 << 18
 
     def encode(self, pixels: Pixels, pixel_format: PixelFormat) -> bytes:
         """See Encoder."""
