@@ -39,6 +39,7 @@ def describe(
     settings: Mapping[str, str] | None = None,
     devices: Sequence[str] = (),
     blockdevs: Sequence[str] = (),
+    netdevs: Sequence[str] = (),
 ) -> Path:
     """A description in `folder` of a machine that boots Debian's kernel with `initrd`. `firmware` is one of WAYS.
 
@@ -59,6 +60,7 @@ def describe(
         "devices:",
         *(f"  {line}" for line in devices),
         *(["blockdevs:", *(f"  {line}" for line in blockdevs)] if blockdevs else []),
+        *(["netdevs:", *(f"  {line}" for line in netdevs)] if netdevs else []),
     ]
     path = folder / "machine.yaml"
     path.write_text("\n".join(text) + "\n")

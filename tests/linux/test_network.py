@@ -1,0 +1,121 @@
+"""Debian's e1000 driver: the link comes up, packets go both ways, over a socket and over the user network."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.linux.guest import answer, describe, run_linux, said
+from tests.linux.initramfs import initramfs
+from tests.linux.peer import MAC, Peer
+
+UP = """\
+busybox ip link set lo up
+busybox ip link set eth0 up
+until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do usleep 20000; done
+echo "link: $(cat /sys/class/net/eth0/speed) $(cat /sys/class/net/eth0/duplex)"
+echo "driver: $(readlink -f /sys/class/net/eth0/device/driver)"
+echo "address: $(cat /sys/class/net/eth0/address)"
+"""
+
+PING = (
+    UP
+    + """\
+busybox ip addr add 10.0.2.15/24 dev eth0
+busybox ping -c 5 -i 0.1 -s 1000 10.0.2.2 > /tmp/ping
+echo "ping: $(grep transmitted /tmp/ping)"
+echo "neighbour: $(busybox ip neigh show 10.0.2.2)"
+echo "problems: $(dmesg | grep -c -e 'e1000.*Hang' -e 'e1000.*rror' -e 'Call Trace')"
+"""
+)
+
+
+def test_ping_over_a_socket(tmp_path: Path) -> None:
+    peer = Peer(tmp_path / "net")
+    machine = describe(
+        tmp_path,
+        initramfs(PING, ["e1000"]),
+        devices=["nic0: {type: e1000, netdev: seen}"],
+        netdevs=["net0: {type: socket, path: net}", "seen: {type: dump, path: seen.pcap, netdev: net0}"],
+    )
+    text = said(run_linux(machine))
+    peer.close()
+    assert answer(text, "link") == "1000 full"
+    assert answer(text, "driver").endswith("/e1000")
+    assert answer(text, "address") == "52:54:00:12:34:56"
+    assert answer(text, "ping").startswith("5 packets transmitted, 5 packets received, 0% packet loss")
+    assert MAC.hex(":") in answer(text, "neighbour")
+    assert answer(text, "problems") == "0"
+    pings = [frame for frame in peer.frames if len(frame) == 1042]
+    assert len(pings) == 5
+    capture = (tmp_path / "seen.pcap").read_bytes()
+    assert all(frame in capture for frame in pings)
+
+
+LEASE = b"""\
+#!/bin/sh
+case $1 in
+bound) busybox ip addr add $ip/24 dev $interface; busybox ip route add default via $router
+  echo "lease: $ip $router $dns" ;;
+esac
+"""
+
+USER = (
+    UP
+    + """\
+busybox udhcpc -i eth0 -s /lease -n -q -t 10 -T 1 > /tmp/dhcp 2>&1; grep ^lease /tmp/dhcp
+busybox ping -c 3 -i 0.1 10.0.2.2 > /tmp/ping
+echo "ping: $(grep transmitted /tmp/ping)"
+busybox wget -q -O /tmp/page http://10.0.2.2:PORT/data
+echo "http: $(sha256sum < /tmp/page)"
+busybox tftp -g -r file -l /tmp/file -b 1400 10.0.2.2
+echo "tftp: $(sha256sum < /tmp/file)"
+for name in rx_errors tx_errors rx_dropped tx_dropped rx_crc_errors; do
+  echo "$name: $(cat /sys/class/net/eth0/statistics/$name)"
+done
+"""
+)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[int]:
+    """A server of a folder's files; its port."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object, **keywords: object) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "files"), **keywords)  # type: ignore[arg-type]
+
+        def log_message(self, *arguments: object) -> None:
+            """Quietly."""
+
+    (tmp_path / "files").mkdir()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_dhcp_http_and_tftp_over_the_user_network(tmp_path: Path, web: int) -> None:
+    data, file = Random("web").randbytes(2 << 20), Random("tftp").randbytes(100_000)
+    (tmp_path / "files" / "data").write_bytes(data)
+    (tmp_path / "files" / "file").write_bytes(file)
+    machine = describe(
+        tmp_path,
+        initramfs(USER.replace("PORT", str(web)), ["e1000", "af_packet"], programs={"lease": LEASE}),
+        devices=["nic0: {type: e1000, netdev: net0}"],
+        netdevs=["net0: {type: user, tftp: files}"],
+    )
+    text = said(run_linux(machine))
+    assert answer(text, "lease") == "10.0.2.15 10.0.2.2 10.0.2.3"
+    assert answer(text, "ping").startswith("3 packets transmitted, 3 packets received")
+    assert answer(text, "http") == f"{sha256(data).hexdigest()}  -"
+    assert answer(text, "tftp") == f"{sha256(file).hexdigest()}  -"
+    for name in ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "rx_crc_errors"):
+        assert answer(text, name) == "0"
