@@ -150,6 +150,8 @@ def initramfs(
     archive.add("bin/busybox", 0o100755, busybox())
     for applet in _APPLETS:
         archive.add(f"bin/{applet}", 0o120777, b"busybox")
+    for folder in sorted({str(Path(name).parent) for name in (*(files or {}), *(programs or {})) if "/" in name}):
+        archive.add(folder, 0o40755)
     for name, data in (files or {}).items():
         archive.add(name, 0o100644, data)
     for name, data in (programs or {}).items():

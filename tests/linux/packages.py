@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -110,3 +110,28 @@ def modules() -> dict[str, Path]:
 def busybox() -> bytes:
     """Debian's static BusyBox."""
     return (unpacked(BUSYBOX) / "bin" / "busybox").read_bytes()
+
+
+def programs(paths: Mapping[str, str], libraries: Mapping[str, str]) -> dict[str, bytes]:
+    """Debian's dynamically linked programs with what they need, by their places in an initramfs.
+
+    `paths` are the programs' paths in their packages, `libraries` the packages of the libraries, by their names.
+    """
+    found = {Path(path).name: _file(package, path) for path, package in paths.items()}
+    for name, package in {"libc.so.6": "libc6", "libm.so.6": "libc6", **libraries}.items():
+        found[f"lib/{name}"] = _file(package, name)
+    found["lib64/ld-linux-x86-64.so.2"] = _file("libc6", "ld-linux-x86-64.so.2")
+    return found
+
+
+def _file(package: str, name: str) -> bytes:
+    """A file of a package, by its path or its last part; links are followed within the package."""
+    root = unpacked(package)
+    path = root / name
+    if not path.is_file():
+        path = next(path for path in root.rglob(Path(name).name) if (root / _inside(path)).is_file())
+    return (root / _inside(path)).read_bytes()
+
+
+def _inside(path: Path) -> Path:
+    return path.parent / os.readlink(path) if path.is_symlink() else path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -13,6 +14,7 @@ import pytest
 
 from tests.linux.guest import answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
+from tests.linux.packages import programs
 from tests.linux.peer import MAC, Peer
 
 UP = """\
@@ -119,3 +121,57 @@ def test_dhcp_http_and_tftp_over_the_user_network(tmp_path: Path, web: int) -> N
     assert answer(text, "tftp") == f"{sha256(file).hexdigest()}  -"
     for name in ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "rx_crc_errors"):
         assert answer(text, name) == "0"
+
+
+ETHTOOL = (
+    UP
+    + """\
+echo "identity: $(/ethtool -i eth0 | tr '\\n' ' ')"
+/ethtool -t eth0 offline > /tmp/test
+echo "self-test: $? $(tr '\\n\\t' '  ' < /tmp/test)"
+until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do usleep 20000; done
+/ethtool -t eth0 online > /tmp/test
+echo "online: $? $(tr '\\n\\t' '  ' < /tmp/test)"
+busybox ip addr add 10.0.2.15/24 dev eth0
+busybox ping -c 3 -i 0.1 10.0.2.2 > /tmp/ping
+echo "ping: $(grep transmitted /tmp/ping)"
+/ethtool -S eth0 > /tmp/statistics
+echo "sent: $(grep -w tx_packets /tmp/statistics) $(grep -w tx_errors /tmp/statistics)"
+echo "features: $(/ethtool -k eth0 | grep -e '-checksumming' -e '^tcp-segm' -e vlan | tr '\\n' ' ')"
+/ethtool -K eth0 tso off rx off tx off && echo "switched: $(/ethtool -k eth0 | grep '^tx-checksumming')"
+echo "eeprom: $(/ethtool -e eth0 | head -3 | tail -1)"
+/ethtool -d eth0 > /tmp/registers && echo "registers: $(grep -c . /tmp/registers)"
+for kind in 10,half 100,full 1000,full; do
+  /ethtool -s eth0 autoneg on speed ${kind%,*} duplex ${kind#*,}
+  usleep 50000
+  until [ "$(cat /sys/class/net/eth0/carrier)" = 1 ]; do usleep 20000; done
+  echo "negotiated $kind: $(cat /sys/class/net/eth0/speed) $(cat /sys/class/net/eth0/duplex)"
+done
+"""
+)
+
+
+def test_the_drivers_own_self_test(tmp_path: Path) -> None:
+    peer = Peer(tmp_path / "net")
+    tools = programs({"sbin/ethtool": "ethtool"}, {"libmnl.so.0": "libmnl0"})
+    machine = describe(
+        tmp_path,
+        initramfs(ETHTOOL, ["e1000"], programs=tools),
+        devices=["nic0: {type: e1000, netdev: net0}"],
+        netdevs=["net0: {type: socket, path: net}"],
+    )
+    text = said(run_linux(machine))
+    peer.close()
+    assert answer(text, "identity").startswith("driver: e1000")
+    assert answer(text, "self-test").startswith("0 The test result is PASS")
+    for name in ("Register test", "Eeprom test", "Interrupt test", "Loopback test", "Link test"):
+        assert re.search(rf"{name} +\((on/)?offline\) +0 ", answer(text, "self-test") + " ")
+    assert answer(text, "online").startswith("0 The test result is PASS")
+    assert answer(text, "ping").startswith("3 packets transmitted, 3 packets received")
+    assert answer(text, "sent").endswith("tx_errors: 0")
+    assert "tcp-segmentation-offload: on" in answer(text, "features")
+    assert answer(text, "switched") == "tx-checksumming: off"
+    assert "52 54 00 12 34 56" in answer(text, "eeprom")
+    assert int(answer(text, "registers")) > 50
+    for kind in ("10,half", "100,full", "1000,full"):
+        assert answer(text, f"negotiated {kind}") == kind.replace(",", " ")

@@ -14,6 +14,8 @@ from tests.plugins.e1000.driver import (
     EECD,
     EERD,
     ICR,
+    ICS,
+    IMC,
     IMS,
     LINK_UP,
     MAC,
@@ -108,6 +110,22 @@ def test_statistics_are_cleared_by_reading(driver: Driver) -> None:
     assert driver.read(0x4090) == driver.read(0x4090) == 1068
     assert driver.read(0x4094) == 0
     assert driver.read(0x4090) == 0
+
+
+def test_every_cause_can_be_set_masked_and_cleared(driver: Driver) -> None:
+    for number in range(17):
+        driver.write(ICS, 1 << number)
+        assert not driver.card.interrupt.asserted
+        driver.write(IMS, 1 << number)
+        assert driver.card.interrupt.asserted
+        assert driver.read(ICR) == 1 << number
+        assert not driver.card.interrupt.asserted
+        driver.write(ICS, 1 << number)
+        assert driver.card.interrupt.asserted
+        driver.write(IMC, 0xFFFF_FFFF)
+        assert not driver.card.interrupt.asserted
+        driver.write(ICR, 1 << number)
+        assert driver.read(ICR) == driver.read(IMS) == 0
 
 
 # --- the EEPROM ------------------------------------------------------------------------------------------------------
