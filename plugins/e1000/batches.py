@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .device import E1000
 
 Words = npt.NDArray[np.uint64]
+Offsets = npt.NDArray[np.int64]
 
 FEWEST = 4
 """From here on a run is worth its trouble."""
@@ -29,6 +30,7 @@ _COMMANDS = np.uint64(0x67_00_0000)
 """EOP, IFCS, IC, DEXT and VLE, of which a plain legacy descriptor has the first two."""
 _PLAIN = np.uint64(0x03_00_0000)
 _LENGTH = np.uint64(0xFFFF)
+BROADCAST = 0xFF
 _EDGES = np.array([64, 127, 255, 511, 1023])
 _COUNTERS = ("PTC64", "PTC127", "PTC255", "PTC511", "PTC1023", "PTC1522")
 
@@ -53,27 +55,25 @@ class Run:
         """Sends what the network takes of it. False: it isn't such a run after all, and nothing was done."""
         if self.count < FEWEST:
             return False
-        count = self.count
-        places: list[int] = self._words[:count, 0].tolist()
-        lengths: list[int] = self._lengths[:count].tolist()
-        start = min(places)
-        size = max(place + length for place, length in zip(places, lengths, strict=True)) - start
-        if size > SPAN * count:
+        addresses = self._words[: self.count, 0]
+        start = addresses.min()
+        offsets = addresses - start
+        if offsets.max() > SPAN * self.count:
             return False
         try:
-            return self._send(card, start, size, places, lengths)
+            return self._send(card, int(start), offsets.astype(np.int64))
         except GuestMemoryError:  # the descriptor that is to blame will be found
             return False
 
-    def _send(self, card: E1000, start: int, size: int, places: list[int], lengths: list[int]) -> bool:
+    def _send(self, card: E1000, start: int, offsets: Offsets) -> bool:
+        ends = offsets + self._lengths[: self.count]
+        size = int(ends.max())
         with card.dma.map(start, size) as view:
             if len(view) < size:
                 return False
-            frames = [
-                view[place - start : place - start + length] for place, length in zip(places, lengths, strict=True)
-            ]
+            frames = [view[begin:end] for begin, end in zip(offsets.tolist(), ends.tolist(), strict=True)]
             self.taken = card.port.send_batch(frames)
-            first = [frame[0] for frame in frames[: self.taken]]
+            first = np.frombuffer(view, np.uint8)[offsets[: self.taken]]
         self._count(card, first)
         return True
 
@@ -94,7 +94,8 @@ class Run:
         """Bytes that were taken."""
         return int(self._lengths[: self.taken].sum())
 
-    def _count(self, card: E1000, first: list[int]) -> None:
+    def _count(self, card: E1000, first: npt.NDArray[np.uint8]) -> None:
+        """`first` has the first byte of each destination."""
         taken = self.taken
         if not taken:
             return
@@ -107,8 +108,8 @@ class Run:
         for name, number in zip(_COUNTERS, sizes.tolist(), strict=True):
             if number:
                 card.count(name, number)
-        groups = sum(value & 1 for value in first)
+        groups = int(np.count_nonzero(first & 1))
         if groups:
-            everybody = first.count(0xFF)
+            everybody = int(np.count_nonzero(first == BROADCAST))
             card.count("BPTC", everybody)
             card.count("MPTC", groups - everybody)

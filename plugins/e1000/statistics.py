@@ -5,8 +5,10 @@ All of them are counted in frames or, the octets, in bytes with the frame check 
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from southbridge.pci import MmioBar, PciDevice
-from southbridge.registers import RC, RO, RegisterSpec
+from southbridge.registers import RC, RO, Register, RegisterSpec
 from southbridge.units import KiB
 
 BAR0 = MmioBar(128 * KiB, doc="The registers.")
@@ -17,6 +19,8 @@ FCS = 4
 
 _SIZES = (64, 127, 255, 511, 1023)
 """Frames of up to so many bytes have a counter, longer ones have the last."""
+_SENT = ("PTC64", "PTC127", "PTC255", "PTC511", "PTC1023", "PTC1522")
+_RECEIVED = tuple(name.replace("PTC", "PRC") for name in _SENT)
 
 
 def _counter(offset: int, doc: str) -> RegisterSpec:
@@ -98,34 +102,31 @@ class Statistics(PciDevice):
 
     def count(self, name: str, number: int = 1) -> None:
         """Adds to a counter by its name."""
-        register = vars(self)[name]
-        register.value = min(register.value + number, MASK_32)
+        _add(vars(self)[name], number)
 
     def count_octets(self, name: str, number: int) -> None:
         """Adds to one of 64 bits: "GORC", "GOTC", "TOR", "TOT"."""
         attributes = vars(self)
-        low, high = attributes[f"{name}L"], attributes[f"{name}H"]
-        total = min((high.value << 32 | low.value) + number, MASK_64)
-        low.value, high.value = total & MASK_32, total >> 32
+        _add_octets(attributes[f"{name}L"], attributes[f"{name}H"], number)
 
     def count_transmitted(self, length: int, destination: int, packets: int = 1) -> None:
         """Frames of `length` bytes went out, to an address with this first byte (FFh: to everybody)."""
         octets = packets * (length + FCS)
-        self.count("GPTC", packets)
-        self.count("TPT", packets)
-        self.count(f"PTC{_size(length + FCS)}", packets)
-        self.count_octets("GOTC", octets)
-        self.count_octets("TOT", octets)
+        _add(self.GPTC, packets)
+        _add(self.TPT, packets)
+        _add(vars(self)[_SENT[bisect_left(_SIZES, length + FCS)]], packets)
+        _add_octets(self.GOTCL, self.GOTCH, octets)
+        _add_octets(self.TOTL, self.TOTH, octets)
         if destination & 1:
-            self.count("BPTC" if destination == 0xFF else "MPTC", packets)
+            _add(self.BPTC if destination == 0xFF else self.MPTC, packets)
 
     def count_received(self, length: int, destination: int) -> None:
         """A good frame came that a filter wanted."""
-        self.count("GPRC")
-        self.count(f"PRC{_size(length + FCS)}")
-        self.count_octets("GORC", length + FCS)
+        _add(self.GPRC, 1)
+        _add(vars(self)[_RECEIVED[bisect_left(_SIZES, length + FCS)]], 1)
+        _add_octets(self.GORCL, self.GORCH, length + FCS)
         if destination & 1:
-            self.count("BPRC" if destination == 0xFF else "MPRC")
+            _add(self.BPRC if destination == 0xFF else self.MPRC, 1)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -153,5 +154,15 @@ class Statistics(PciDevice):
         return value
 
 
-def _size(length: int) -> int:
-    return next((size for size in _SIZES if length <= size), 1522)
+def _add(register: Register, number: int) -> None:
+    total = register.value + number
+    register.value = total if total <= MASK_32 else MASK_32
+
+
+def _add_octets(low: Register, high: Register, number: int) -> None:
+    total = low.value + number
+    if total <= MASK_32:
+        low.value = total
+    else:
+        total = min(total + (high.value << 32), MASK_64)
+        low.value, high.value = total & MASK_32, total >> 32
