@@ -16,7 +16,7 @@ from .interrupts import ALL, Interrupts
 from .phy import Phy
 from .receive import Receive
 from .registers import LSC, MDAC, RAH_VALID, Registers
-from .tables import Tables
+from .rom import WithRom
 from .transmit import Transmit
 
 PHY_ADDRESS = 1
@@ -24,12 +24,13 @@ _READ, _WRITE = 2, 1
 NETWORK_CONTROLLER = 0x02_0000
 
 
-class E1000(Tables):
+class E1000(WithRom):
     """Gigabit Ethernet controller, Intel's 82540EM."""
 
     ids: ClassVar[PciIds] = PciIds(0x8086, 0x100E, NETWORK_CONTROLLER, 0x02, 0x8086, 0x001E)
     interrupt_pin: ClassVar[str | None] = "INTA"
     phy_identifier: ClassVar[int] = 0x0C20
+    default_rom = "pxe-e1000.rom"
 
     netdev: NetworkBackend | None = Link("netdevs", None, doc="What its cable leads to; none: there is no cable.")
     mac: MacAddress | None = Property(
@@ -227,10 +228,11 @@ class E1000_82544gc(E1000):
 
     ids: ClassVar[PciIds] = PciIds(0x8086, 0x100C, NETWORK_CONTROLLER, 0x02, 0x8086, 0x1107)
     phy_identifier: ClassVar[int] = 0x0C30
+    default_rom = ""
 
 
 class E1000_82545em(E1000):
     """Gigabit Ethernet controller, Intel's 82545EM."""
 
     ids: ClassVar[PciIds] = PciIds(0x8086, 0x100F, NETWORK_CONTROLLER, 0x01, 0x8086, 0x1001)
-    phy_identifier: ClassVar[int] = 0x0C20
+    default_rom = ""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import re
-import threading
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-
-import pytest
 
 from tests.linux.guest import answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
 from tests.linux.packages import programs
 from tests.linux.peer import MAC, Peer
+from tests.linux.web import web_server
 
 UP = """\
 busybox ip link set lo up
@@ -85,36 +81,19 @@ done
 )
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[int]:
-    """A server of a folder's files; its port."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: object, **keywords: object) -> None:
-            super().__init__(*arguments, directory=str(tmp_path / "files"), **keywords)  # type: ignore[arg-type]
-
-        def log_message(self, *arguments: object) -> None:
-            """Quietly."""
-
-    (tmp_path / "files").mkdir()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
-def test_dhcp_http_and_tftp_over_the_user_network(tmp_path: Path, web: int) -> None:
+def test_dhcp_http_and_tftp_over_the_user_network(tmp_path: Path) -> None:
     data, file = Random("web").randbytes(2 << 20), Random("tftp").randbytes(100_000)
+    (tmp_path / "files").mkdir()
     (tmp_path / "files" / "data").write_bytes(data)
     (tmp_path / "files" / "file").write_bytes(file)
-    machine = describe(
-        tmp_path,
-        initramfs(USER.replace("PORT", str(web)), ["e1000", "af_packet"], programs={"lease": LEASE}),
-        devices=["nic0: {type: e1000, netdev: net0}"],
-        netdevs=["net0: {type: user, tftp: files}"],
-    )
-    text = said(run_linux(machine))
+    with web_server(tmp_path / "files") as port:
+        machine = describe(
+            tmp_path,
+            initramfs(USER.replace("PORT", str(port)), ["e1000", "af_packet"], programs={"lease": LEASE}),
+            devices=["nic0: {type: e1000, netdev: net0}"],
+            netdevs=["net0: {type: user, tftp: files}"],
+        )
+        text = said(run_linux(machine))
     assert answer(text, "lease") == "10.0.2.15 10.0.2.2 10.0.2.3"
     assert answer(text, "ping").startswith("3 packets transmitted, 3 packets received")
     assert answer(text, "http") == f"{sha256(data).hexdigest()}  -"

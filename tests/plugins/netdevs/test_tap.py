@@ -1,0 +1,165 @@
+"""A tap interface, in a network namespace of the test's own."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from southbridge.errors import SouthbridgeError
+from southbridge.net import Gso, Offload, Takes
+from southbridge.plugins.netdevs.tap import TUNSETIFF, TapNetdev
+from southbridge.testing.network import NetworkLine
+
+from tests.plugins.e1000.driver import PEER
+from tests.plugins.e1000.traffic import TCP, checksum
+from tests.plugins.netdevs.loop import NetworkLoop
+
+CLONE_NEWNET = 0x4000_0000
+HOST, GUEST = bytes([10, 77, 0, 1]), bytes([10, 77, 0, 2])
+
+
+@pytest.fixture
+def namespace() -> Iterator[None]:
+    """A network namespace in which the test is alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/self/ns/net", os.O_RDONLY)
+    try:
+        if libc.unshare(CLONE_NEWNET):
+            pytest.skip(f"needs a network namespace: {os.strerror(ctypes.get_errno())}")
+        yield
+    finally:
+        libc.setns(before, CLONE_NEWNET)
+        os.close(before)
+
+
+def ip(*words: str) -> None:
+    try:
+        subprocess.run(["ip", *words], check=True)
+    except FileNotFoundError:
+        pytest.skip("needs ip, of Debian's iproute2")
+
+
+@pytest.fixture
+def card(namespace: None, loop: NetworkLoop) -> NetworkLine:
+    """A card whose cable leads to an interface that is up and has an address."""
+    made = TapNetdev(ifname="sb0")
+    try:
+        card = loop.start(made)
+    except SouthbridgeError as error:
+        pytest.skip(f"needs a tap interface: {error}")
+    ip("link", "set", "sb0", "up")
+    ip("addr", "add", "10.77.0.1/24", "dev", "sb0")
+    ip("neigh", "add", "10.77.0.2", "lladdr", PEER.hex(":"), "dev", "sb0")
+    return card
+
+
+def arp_request() -> bytes:
+    body = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1) + PEER + GUEST + bytes(6) + HOST
+    return (b"\xff" * 6 + PEER + b"\x08\x06" + body).ljust(60, b"\0")
+
+
+def the_hosts_address(card: NetworkLine, loop: NetworkLoop) -> bytes:
+    assert card.give(arp_request())
+    loop.until(lambda: any(frame[20:22] == b"\0\2" for frame in card.frames))
+    answer = next(frame for frame in card.frames if frame[20:22] == b"\0\2")
+    assert answer[28:32] == HOST
+    return answer[22:28]
+
+
+def test_the_kernel_answers_arp(card: NetworkLine, loop: NetworkLoop) -> None:
+    assert the_hosts_address(card, loop) != bytes(6)
+
+
+def packet(segment: bytes, protocol: int, to: bytes) -> bytes:
+    header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0x4000, 64, protocol, 0) + GUEST + HOST
+    header = header[:10] + checksum(header).to_bytes(2, "big") + header[12:]
+    return to + PEER + b"\x08\0" + header + segment
+
+
+def tcp_segment(server: int, payload: bytes, *, flags: int, sequence: int, acknowledged: int = 0) -> bytes:
+    """With the pseudo header's sum where the checksum is to be."""
+    length = 20 + len(payload)
+    start = ~checksum(GUEST + HOST + struct.pack(">HH", TCP, length)) & 0xFFFF
+    return struct.pack(">HHIIBBHHH", 4000, server, sequence, acknowledged, 5 << 4, flags, 0xFFFF, start, 0) + payload
+
+
+def test_a_large_segment_goes_to_the_kernel_whole(card: NetworkLine, loop: NetworkLoop) -> None:
+    assert card.port.peer_takes == Takes.CHECKSUM | Takes.TCP4 | Takes.TCP6
+    to = the_hosts_address(card, loop)
+    with socket.create_server(("10.77.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        unfinished = Offload(checksum_start=34, checksum_offset=16)
+        card.give(packet(tcp_segment(port, b"", flags=0x02, sequence=99), TCP, to), unfinished)
+        loop.until(lambda: any(frame[23:24] == b"\6" and frame[47] == 0x12 for frame in card.frames))
+        (acknowledged,) = struct.unpack_from(">I", card.frames[-1], 38)
+        common = {"sequence": 100, "acknowledged": acknowledged + 1}
+        card.give(packet(tcp_segment(port, b"", flags=0x10, **common), TCP, to), unfinished)
+        server.settimeout(20)
+        connection, _ = server.accept()
+        data = bytes(range(250)) * 40
+        large = packet(tcp_segment(port, data, flags=0x18, **common), TCP, to)
+        card.give(large, unfinished._replace(gso=Gso.TCP4, segment_size=1460, header_length=54))
+        with connection:
+            connection.settimeout(20)
+            received = b""
+            while len(received) < len(data):
+                received += connection.recv(65536)
+            assert received == data
+
+
+def test_a_card_without_room_stops_the_reading(card: NetworkLine, loop: NetworkLoop) -> None:
+    card.room = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(30):
+            sender.sendto(bytes([number]) * 20, ("10.77.0.2", 9))
+    loop.settle()
+    card.make_room(1000)
+
+    def sent() -> list[int]:
+        return [frame[42] for frame in card.frames if frame[23:24] == b"\x11" and frame[36:38] == b"\0\x09"]
+
+    loop.until(lambda: len(sent()) == 30)
+    assert sent() == list(range(30))
+
+
+def test_an_inherited_descriptor(card: NetworkLine, loop: NetworkLoop) -> None:
+    descriptor = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", b"sb1", 0x1002))
+        other = loop.start(TapNetdev(fd=descriptor))
+    finally:
+        os.close(descriptor)
+    assert other.port.peer_takes == Takes.NOTHING, "it has no header"
+    ip("link", "set", "sb1", "up")
+    ip("addr", "add", "10.77.0.1/24", "dev", "sb1")
+    assert the_hosts_address(other, loop)
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [({"fd": 999_999}, "descriptor 999999: Bad file"), ({"ifname": "lo"}, "interface of another kind")],
+)
+def test_what_cant_be_used(namespace: None, properties: dict[str, Any], message: str) -> None:
+    with pytest.raises(SouthbridgeError, match=message):
+        TapNetdev(**properties).open()
+
+
+def test_an_interface_in_use(card: NetworkLine) -> None:
+    with pytest.raises(SouthbridgeError, match="sb0 is in use"):
+        TapNetdev(ifname="sb0").open()
+
+
+def test_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("southbridge.plugins.netdevs.tap.os.open", refuse)
+    with pytest.raises(SouthbridgeError, match="no permission for sb0: it takes CAP_NET_ADMIN"):
+        TapNetdev(ifname="sb0").open()
