@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .properties import Configurable
 from .x86 import X86State
@@ -30,8 +29,7 @@ class ExitReason(enum.Enum):
     """A triple fault: the processor's shutdown state, which a PC's chipset answers with a reset."""
 
 
-@dataclass(frozen=True)
-class Availability:
+class Availability(NamedTuple):
     """Whether an accelerator can be used here. `reason` says why, or why not and how to change that.
 
     `auto` takes one that isn't `preferred` only where nothing else is usable.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .units import MiB
 
@@ -13,8 +14,7 @@ SMALLEST_MODULE = 8 * MiB
 LARGEST_MODULE = 128 * MiB
 
 
-@dataclass(frozen=True)
-class MemoryRange:
+class MemoryRange(NamedTuple):
     """A range of the guest-physical map as firmware is told of it (e820 types: 1 RAM, 2 reserved)."""
 
     start: int

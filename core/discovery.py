@@ -23,9 +23,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import PluginError
 from .hooks import MachineHooks, has_hooks
@@ -54,8 +53,7 @@ KINDS: dict[str, tuple[str, str]] = {
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(NamedTuple):
     """An entry point, as its distribution's metadata has it. `switched_off_by` names a variable of the environment."""
 
     kind: str

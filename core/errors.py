@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class SouthbridgeError(Exception):
     """Something that a user can put right. Its text is one clear message; the command line exits with status 2."""
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """A place in a text file. `line` and `column` count from 1."""
 
     file: str

@@ -21,7 +21,6 @@ from .life import RunState
 from .pci import PciDevice
 from .qmp.cpus import cpu_driver, plug_cpu
 from .sharing import can_be_shared
-from .usb import UsbDevice
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -157,6 +156,10 @@ def _placed(part: Part, device: Device | None) -> Part:
     """With its slot on a PCI bus, or its port of a USB bus."""
     if isinstance(device, PciDevice) and "addr" in part.cls.properties():
         return replace(part, values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})
+    if "port" not in part.cls.properties():
+        return part
+    from .usb import UsbDevice  # only for machines that have some
+
     if isinstance(device, UsbDevice):
         return replace(part, values={**part.values, "port": device.port_number})
     return part

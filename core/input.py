@@ -7,8 +7,7 @@ controller, which was there before, has them until then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 LEFT, RIGHT, MIDDLE, SIDE, EXTRA = 1, 2, 4, 8, 16
 """Buttons of a pointer."""
@@ -69,8 +68,7 @@ class KeyboardSink(Protocol):
         """A key goes down or up; again down, if the user's keyboard repeats it."""
 
 
-@dataclass(frozen=True)
-class PointerEvent:
+class PointerEvent(NamedTuple):
     """What happens at once: movement by `dx`, `dy` or to `x`, `y`, notches of the wheel, buttons down and up.
 
     Right, down and towards the user are positive. `x` and `y` are 0 to LARGEST_POSITION, None where they stay.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class RunState(enum.Enum):
@@ -65,8 +64,7 @@ class WakeReason(enum.Enum):
     """The host said so."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a run ended. `status` is an exit status that the guest chose (isa-debug-exit), else 0."""
 
     reason: ShutdownReason

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 if TYPE_CHECKING:
     from .banks import Bank
@@ -41,8 +40,7 @@ class Access(enum.Enum):
 RW, RO, WO, W1C, RC = Access.RW, Access.RO, Access.WO, Access.W1C, Access.RC
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """Bits `low` to `high` of a register."""
 
     low: int

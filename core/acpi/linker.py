@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .aml import AcpiError
 from .tables import Table
@@ -26,8 +27,7 @@ _COMMAND = 128
 _NAME = 56
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """Tables that are at home at the addresses that they were placed at."""
 
     rsdp: bytes

@@ -35,13 +35,17 @@ class Published:
         self._machine.boot_tables = None
 
     def check(self) -> None:
-        """Builds the tables. Raises AcpiError if they are too long."""
+        """Builds the tables, if there is whom to show them to. Raises AcpiError if they are too long."""
+        if self._machine.firmware_config.shown or self._machine.boot is not None:
+            self._build()
+
+    def _build(self) -> None:
         self._last = build(self._machine)
 
     def _tables(self) -> TableSet | None:
         """As the machine is now; as it was, if a device that was plugged in makes too much of it."""
         try:
-            self.check()
+            self._build()
         except AcpiError as error:
             if self._last is None:
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 OEM, OEM_TABLE, CREATOR = b"STHBRG", b"STHBRGPC", b"STHB"
 HEADER = 36
@@ -19,8 +20,7 @@ LEVEL_HIGH = 0x0D
 """An interrupt's flags in the MADT: level-triggered, active high. 0: as the bus has it."""
 
 
-@dataclass(frozen=True)
-class Pointer:
+class Pointer(NamedTuple):
     """In a table, at `offset`, stands the address of the table called `target`, in `size` bytes."""
 
     offset: int
@@ -28,8 +28,7 @@ class Pointer:
     target: str
 
 
-@dataclass(frozen=True)
-class Checksum:
+class Checksum(NamedTuple):
     """In a table, at `offset`, stands what makes `length` bytes from `start` on add up to zero."""
 
     offset: int

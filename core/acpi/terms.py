@@ -6,9 +6,8 @@ scope("\\_SB", device("LNKA", name("_HID", eisa_id("PNP0C0F")), method("_DIS", 0
 from __future__ import annotations
 
 import enum
-import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .aml import AcpiError, Aml, Operand, field_length, integer, operand, packaged, path, segment
 
@@ -55,8 +54,7 @@ class Update(enum.IntEnum):
     WRITE_AS_ZEROS = 2
 
 
-@dataclass(frozen=True)
-class Bits:
+class Bits(NamedTuple):
     """An element of a field: `size` bits called `name`; without one, a gap."""
 
     name: str | None
@@ -300,8 +298,10 @@ def size_of(value: Operand) -> Aml:
 
 def to_uuid(text: str) -> Aml:
     """ToUUID: the buffer of a UUID. Raises AcpiError for what is none."""
+    from uuid import UUID  # which takes its time: it looks closely at the system that it runs on
+
     try:
-        return buffer(uuid.UUID(text).bytes_le)
+        return buffer(UUID(text).bytes_le)
     except ValueError:
         raise AcpiError(f"{text!r} isn't a UUID") from None
 

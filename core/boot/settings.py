@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import DescriptionError, Location
 
@@ -16,8 +17,7 @@ FIRMWARE = ("rom", "none")
 """What the CPU executes first: the firmware that the machine has, or the kernel."""
 
 
-@dataclass(frozen=True)
-class BootSettings:
+class BootSettings(NamedTuple):
     """A kernel to boot. `places` has where each key was written."""
 
     kernel: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from dataclasses import asdict
 from typing import Any
 
 from ..banks import Bank
@@ -31,7 +30,7 @@ def device_facts(plugin: Plugin, cls: type[Device]) -> Facts:
         "distribution": plugin.distribution,
         "version": plugin.version,
         "properties": property_facts(cls),
-        "pci": asdict(pci.ids) if pci else None,
+        "pci": pci.ids._asdict() if pci else None,
         "interrupts": _interrupts(cls),
         **_component_facts(cls),
     }

@@ -35,7 +35,7 @@ class MachineCommands:
         self._turn = asyncio.Lock()
         self.commands = Commands()
         for name, function in qemu_commands(machine).items():
-            self.commands.add(name, function)
+            self.commands.add_own(name, function)
         for name, function in (
             ("query-status", self.query_status),
             ("query-name", self.query_name),
@@ -50,7 +50,7 @@ class MachineCommands:
             ("snapshot-save", self.snapshot_save),
             ("input-send-event", InputCommands(machine).send),
         ):
-            self.commands.add(name, function)
+            self.commands.add_own(name, function)
 
     def query_status(self) -> dict[str, Any]:
         """Whether the machine runs, and if not, why."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .features import APIC_BIT, OSPKE_BIT, OSXSAVE_BIT
 
@@ -26,8 +26,7 @@ _LEGACY_XSAVE_SIZE = 0x240
 """The FXSAVE area and XSAVE's header."""
 
 
-@dataclass(frozen=True, slots=True)
-class CpuidEntry:
+class CpuidEntry(NamedTuple):
     """What CPUID gives for a leaf; a `subleaf` of None: whatever ECX is."""
 
     leaf: int

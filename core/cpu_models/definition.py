@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .cpuid import CpuidEntry
 from .features import AMD_ALIASES, Word, words_of
@@ -33,8 +33,7 @@ _INTEL_CACHES = (
 """Caches of 32 KiB, 32 KiB, 4 MiB and 16 MiB (SDM volume 2A, CPUID leaves 2 and 4)."""
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A model. `features` are separated by spaces; `level` is the highest basic leaf."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
@@ -94,29 +94,29 @@ class CpuModel:
         match entry.leaf:
             case 1:
                 ebx = entry.ebx & 0xFFFF | (cpus << 16 if several else 0) | index << 24
-                return replace(entry, ebx=ebx, edx=entry.edx & ~HTT_BIT | (HTT_BIT if several else 0))
+                return entry._replace(ebx=ebx, edx=entry.edx & ~HTT_BIT | (HTT_BIT if several else 0))
             case 4 | 0x8000_001D if entry.eax & 0x1F:
                 # Only a cache of the third level is shared.
                 shared = (1 << width) - 1 if entry.eax >> 5 & 7 >= 3 else 0
                 cores = cpus - 1 if entry.leaf == _CACHES else 0
-                return replace(entry, eax=entry.eax & 0x3FFF | shared << 14 | cores << 26)
+                return entry._replace(eax=entry.eax & 0x3FFF | shared << 14 | cores << 26)
             case 0xB:
                 level = (0, 1) if entry.subleaf == 0 else (width, cpus)
                 kind = 1 if entry.subleaf == 0 else 2
-                return replace(entry, eax=level[0], ebx=level[1], ecx=kind << 8 | (entry.subleaf or 0), edx=index)
+                return entry._replace(eax=level[0], ebx=level[1], ecx=kind << 8 | (entry.subleaf or 0), edx=index)
             case 0x8000_0001 if self.is_amd:
-                return replace(entry, ecx=entry.ecx & ~CMP_LEGACY_BIT | (CMP_LEGACY_BIT if several else 0))
+                return entry._replace(ecx=entry.ecx & ~CMP_LEGACY_BIT | (CMP_LEGACY_BIT if several else 0))
             case 0x8000_0008:
-                return replace(entry, ecx=width << 12 | cpus - 1)
+                return entry._replace(ecx=width << 12 | cpus - 1)
             case 0x8000_001E:
-                return replace(entry, eax=index, ebx=index, ecx=0)
+                return entry._replace(eax=index, ebx=index, ecx=0)
         return entry
 
 
 def _without_registers(entry: CpuidEntry) -> CpuidEntry:
     """`entry` without what follows registers of the CPU that gave it."""
     if entry.leaf == 1:
-        return replace(entry, ecx=entry.ecx & ~OSXSAVE_BIT)
+        return entry._replace(ecx=entry.ecx & ~OSXSAVE_BIT)
     if entry.leaf == 7 and entry.subleaf in (0, None):
-        return replace(entry, ecx=entry.ecx & ~OSPKE_BIT)
+        return entry._replace(ecx=entry.ecx & ~OSPKE_BIT)
     return entry

@@ -7,12 +7,11 @@ so that a guest sees the same with and without it. Any other register is #GP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ModelMsr:
+class ModelMsr(NamedTuple):
     """A register that remembers its `writable` bits. Writes that change other bits are #GP, but for `ignored` ones."""
 
     reset: int = 0

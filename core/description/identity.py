@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from ..discovery import nearest
 from ..errors import DescriptionError
 from ..smbios import Identity, wrong_text
 from ..smbios.identity import TEXTS
 from .nodes import Node, Scalar, Table, is_null, what_is
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 IDENTITY_KEYS = ("uuid", "smbios")
 SMBIOS_KEYS = (*TEXTS, "uuid")
@@ -61,6 +63,8 @@ def _text(node: Node, key: str) -> str:
 
 
 def _uuid(node: Node, key: str) -> UUID:
+    from uuid import UUID  # which takes its time: it looks closely at the system that it runs on
+
     if isinstance(node, Scalar) and isinstance(node.value, str):
         try:
             uuid = UUID(node.value)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..boot import BootSettings
 from ..cpu_models import find_model
@@ -67,8 +67,7 @@ class Part:
         return self.places.get(name, self.location)
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """An accelerator to try: `type_name` may be `auto`. `problem` is why it can't be used, if that is known already."""
 
     type_name: str

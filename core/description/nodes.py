@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import Location
 
 
-@dataclass(frozen=True)
 class OptionLocation(Location):
     """A place on the command line: `file` is the option. Paths that it names are relative to the working directory."""
+
+    __slots__ = ()
 
     def __str__(self) -> str:
         return self.file
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """Nothing, a truth value, a number (a whole one, in YAML) or a text."""
 
     value: bool | int | float | str | None
@@ -31,8 +30,7 @@ class Scalar:
         return self.value
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(NamedTuple):
     """A list. `weight` is how many nodes it stands for, aliases expanded."""
 
     items: tuple[Node, ...]
@@ -44,8 +42,7 @@ class Sequence:
         return [item.plain() for item in self.items]
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A mapping from names. `keys` has where each name was written."""
 
     entries: Mapping[str, Node]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from ..banks import Bank, MmioBank, PortBank
 from ..memory.regions import Container, Region
@@ -45,8 +44,7 @@ STATUS_FIELDS = {
 }
 
 
-@dataclass(frozen=True)
-class PciIds:
+class PciIds(NamedTuple):
     """What a device says that it is. `class_code` has base class, subclass and interface (24 bits)."""
 
     vendor: int

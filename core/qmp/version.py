@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 if TYPE_CHECKING:
     from ..control.commands import Function
     from ..machine import Machine
 
+NO_UUID = "00000000-0000-0000-0000-000000000000"
 SPOKEN = (7, 2, 0)
 """The version of QEMU whose commands these are: clients ask, to know what they may say."""
 
@@ -30,4 +30,4 @@ class VersionCommands:
 
     def query_uuid(self) -> dict[str, str]:
         """The machine's UUID; all zero if it has none."""
-        return {"UUID": str(self._machine.identity.uuid or UUID(int=0))}
+        return {"UUID": str(self._machine.identity.uuid or NO_UUID)}

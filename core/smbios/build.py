@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..board import memory_modules
 from ..errors import SouthbridgeError
@@ -31,8 +30,7 @@ class SmbiosError(SouthbridgeError):
     """There can't be such tables."""
 
 
-@dataclass(frozen=True)
-class Smbios:
+class Smbios(NamedTuple):
     """The structures, one after the other."""
 
     structures: tuple[bytes, ...]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from uuid import UUID
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 LONGEST_TEXT = 64
 """SMBIOS before 2.7 let a string have no more significant characters; programs may rely on that."""
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What SMBIOS's system information says. Empty texts are left unsaid."""
 
     manufacturer: str = "Southbridge"

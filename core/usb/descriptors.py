@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 DEVICE, CONFIGURATION, STRING, INTERFACE, ENDPOINT = 1, 2, 3, 4, 5
 """Descriptor types (table 9-5)."""
@@ -26,8 +27,7 @@ class Transfer(IntEnum):
     INTERRUPT = 3
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An endpoint beyond the first; bit 7 of `address` says that it sends to the host. `interval` is in frames."""
 
     address: int

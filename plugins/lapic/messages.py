@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FIXED, LOWEST_PRIORITY, SMI, NMI, INIT, STARTUP, EXTINT = 0, 1, 2, 4, 5, 6, 7
 """Delivery modes; 3 is reserved."""
@@ -13,8 +13,7 @@ EVERYBODY = 0xFF
 ONE_MIB = 20
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """An interrupt on its way to one or more local APICs."""
 
     destination: int

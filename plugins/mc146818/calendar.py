@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 DAY = 86_400
 CYCLE_DAYS, CYCLE_YEARS = 146_097, 400
@@ -68,8 +69,7 @@ class Moment:
         self.year %= 10_000
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """How numbers stand in the registers: DM and 24/12 of register B."""
 
     binary: bool

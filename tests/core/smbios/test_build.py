@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -81,7 +80,7 @@ def test_any_identity(identity: Identity) -> None:
 )
 def test_texts_that_cant_be_said(text: str, message: str) -> None:
     with pytest.raises(SmbiosError) as caught:
-        build(machine(identity=replace(NAMED, serial=text)), with_firmware=True)
+        build(machine(identity=NAMED._replace(serial=text)), with_firmware=True)
     assert str(caught.value) == message
 
 
