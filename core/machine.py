@@ -103,11 +103,9 @@ class Machine:
         """What the memory controller passes on: PCI's and ISA's memory addresses."""
         self.memory.root.add(0, self.bus_memory, priority=-1)
         self.ram = RamBlock("ram", memory)
-        self.memory_map: list[MemoryRange] = []
-        """Where RAM is, for firmware; filled in by the memory controller."""
+        self.memory_map: list[MemoryRange] = []  # where RAM is, for firmware; filled in by the memory controller
         self.isa = IsaInterrupts()
-        self.event_lines = EventLines(self)
-        """ISA lines that other threads raise."""
+        self.event_lines = EventLines(self)  # ISA lines that other threads raise
         self.interrupt_controller: InterruptController | None = None
         """What drives the INTR line: the pair of 8259A."""
         self.local_apics: dict[int, LocalApic] = {}  # by the CPU's index
@@ -132,6 +130,7 @@ class Machine:
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
         self.services: list[Service] = []
+        self.confinements: list[Callable[[], None]] = []  # they give up rights once every service has started
         self.description: Description | None = None  # what it was built from
         self.boot: Boot | None = None
         """What starts the first CPU after a reset, instead of the reset vector's firmware."""
@@ -226,17 +225,16 @@ class Machine:
             raise SouthbridgeError(f"{self.name} has no accelerator")
         if self.state is not RunState.PRELAUNCH:
             raise SouthbridgeError(f"{self.name} ran already")
-        return asyncio.run(self._run())
+        return asyncio.run(self._run(self.accelerator))
 
-    async def _run(self) -> Outcome:
+    async def _run(self, accelerator: Accelerator) -> Outcome:
         loop = self._requests.begin()
         self._ended = asyncio.Event()
         self._timers = DueTimers(loop, self.clock, self.lock, self._fail)
         sys.setswitchinterval(SWITCH_INTERVAL)
-        assert self.accelerator is not None
         try:
             for index in sorted(self.plugged_cpus):
-                self.vcpus.append(VcpuThread(self, self.accelerator.create_vcpu(index)))
+                self.vcpus.append(VcpuThread(self, accelerator.create_vcpu(index)))
             reset(self, starting=self._initial_state is None)
             if self._initial_state is not None:
                 with self.lock:
@@ -245,6 +243,8 @@ class Machine:
                 backend.start(loop, self.lock)
             for service in self.services:
                 await service.start()
+            for confine in self.confinements:
+                confine()
             if self.starts_paused:
                 self.state = RunState.PAUSED if self._initial_state is not None else self.state
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from southbridge.accelerator import Accelerator, Availability, Vcpu
@@ -12,9 +11,8 @@ from southbridge.errors import SouthbridgeError
 from southbridge.hookspecs import hookimpl
 from southbridge.life import ShutdownReason
 from southbridge.memory.regions import Ram, Section
-from southbridge.properties import FilePath, Property, Size
+from southbridge.properties import Property, Size
 
-from . import privilege
 from .dirty import DirtyLog
 from .hypervisor import Hypervisor, ShutdownCode, Space
 from .interrupts import Interrupts
@@ -67,9 +65,6 @@ class XenAccelerator(Accelerator):
     bucket: Size = Property(BUCKET, ge=4096, doc="How much of guest memory is mapped at a time; a power of two.")
     budget: Size = Property(BUDGET, ge=4096, doc="How much of guest memory is mapped at most.")
     restrict: bool = Property(False, doc="Gives up access to other domains once everything is open.")
-    run_as: str | None = Property(None, doc="Becomes this user then: a name, or UID:GID.")
-    chroot: FilePath | None = Property(None, doc="Makes this folder the root folder then.")
-    sandbox: bool = Property(False, doc="Refuses itself system calls that it has no use for then.")
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -140,9 +135,7 @@ class XenAccelerator(Accelerator):
         memory = self._memory = DomainMemory(machine.memory, machine.ram, self.cache)
         self.dirty = DirtyLog(domain.device_model, memory)
         self._topology = Topology(machine, domain, self.cache)
-        self.lifecycle = Lifecycle(
-            machine, domain, tells=not self.restrict, log_dirty=self.dirty.report, confine=self._confine
-        )
+        self.lifecycle = Lifecycle(machine, domain, tells=not self.restrict, log_dirty=self.dirty.report)
         self.server = Server(
             machine, domain, memory, self.cache, failed=self._failed, time_offset=self.lifecycle.time_offset
         )
@@ -153,6 +146,7 @@ class XenAccelerator(Accelerator):
             domain.exchange.on_shutdown = lambda cpu: self._vcpus[cpu].shut_down()
             domain.exchange.on_failure = lambda cpu, error: self._vcpus[cpu].fail(error)
         machine.services.append(self.lifecycle)
+        machine.confinements.append(self._confine)
         hooks = Interrupts(domain.device_model)
         for name in _HOOKS:
             setattr(self, name, getattr(memory if name.startswith("memory") else hooks, name))
@@ -164,6 +158,8 @@ class XenAccelerator(Accelerator):
             vars(self).pop(name, None)
         if self.lifecycle in self._machine.services:
             self._machine.services.remove(self.lifecycle)
+        if self._confine in self._machine.confinements:
+            self._machine.confinements.remove(self._confine)
 
     def _close(self) -> None:
         if self._domain is not None:
@@ -188,8 +184,6 @@ class XenAccelerator(Accelerator):
                 self._domain.restrict()
             except OSError as error:
                 raise SouthbridgeError(f"domain {self._domain.domid}: {error.strerror}") from error
-        root = Path(self.chroot) if self.chroot is not None else None
-        privilege.confine(root, self.run_as, self.sandbox)
 
     def _failed(self, error: Exception) -> None:
         """The ioreq server's thread ended."""

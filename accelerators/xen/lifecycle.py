@@ -29,7 +29,6 @@ class Lifecycle:
     """A service of the machine's main loop.
 
     `tells`: the state is written; not for a toolstack that asks for it by QMP. `log_dirty` switches that mode.
-    `confine` gives privileges up, when everything is open.
     """
 
     def __init__(
@@ -39,13 +38,11 @@ class Lifecycle:
         *,
         tells: bool,
         log_dirty: Callable[[bool], None],
-        confine: Callable[[], None],
     ) -> None:
         self._machine = machine
         self._hypervisor = hypervisor
         self._tells = tells
         self._log_dirty = log_dirty
-        self._confine = confine
         self._descriptor: int | None = None
 
     async def start(self) -> None:
@@ -61,7 +58,6 @@ class Lifecycle:
             except OSError as error:
                 raise SouthbridgeError(f"xenstore: {error.strerror}") from error
             asyncio.get_running_loop().add_reader(self._descriptor, self._fired)
-        self._confine()
 
     async def stop(self) -> None:
         """See Service."""

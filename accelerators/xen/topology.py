@@ -18,7 +18,7 @@ import ctypes
 import logging
 import mmap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Section
@@ -46,8 +46,7 @@ class Piece:
     pages: int
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """A section whose memory is in the domain."""
 
     section: Section

@@ -63,7 +63,7 @@ class Process:
     user: str = ""
     folder: str = ""
     """What is to be the root of its file system."""
-    sandbox: str = ""
+    sandbox: bool = False
     notes: list[str] = field(default_factory=list)
     """What was accepted, and has no effect here."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class MachineType:
+class MachineType(NamedTuple):
     """`description` is a shipped one. `accelerator` is what runs it unless an option says otherwise."""
 
     description: str

@@ -1,6 +1,7 @@
 """-chroot, -runas, -sandbox: what the process gives up once everything that it needs is open.
 
-Modules that would be imported later are imported before: there are no files to import from afterwards.
+QEMU is the reference: UID:GID has that one group, a user by name also those that it is a member of. Modules that would
+be imported later are imported before: there are no files to import from afterwards.
 """
 
 from __future__ import annotations
@@ -13,47 +14,40 @@ import pwd
 
 from ..discovery import load, names
 from ..errors import SouthbridgeError
+from .sandbox import enter_sandbox
 
-NEEDED_LATER = ("southbridge.control", "southbridge.qmp", "southbridge.description", "southbridge.memory", "asyncio")
+NEEDED_LATER = (
+    *("southbridge.control", "southbridge.qmp", "southbridge.description", "southbridge.memory", "southbridge.usb"),
+    *("southbridge.acpi", "asyncio"),
+)
 """Packages, all of whose modules a running machine may import late."""
-ALSO_NEEDED = ("concurrent.futures.thread", "encodings.idna", "encodings.latin_1", "encodings.ascii", "traceback")
+ALSO_NEEDED = (
+    *("southbridge.machine_state", "pydantic.main", "pydantic.type_adapter", "concurrent.futures.thread", "uuid"),
+    *("encodings.idna", "encodings.latin_1", "encodings.ascii", "traceback"),
+)
 NOT_NEEDED = ("windows", "__main__")
 """Parts of names of modules that are for other systems, or for running a package."""
 
 
-class Confinement:
-    """The last of a machine's services: everything else is there when it starts."""
-
-    def __init__(self, user: str, folder: str, sandbox: str) -> None:
-        self._user, self._folder, self._sandbox = user, folder, sandbox
-
-    async def start(self) -> None:
-        """Gives up what there is to give up. Raises SouthbridgeError."""
-        try:
-            give_up_privileges(user=self._user, folder=self._folder, sandbox=self._sandbox)
-        except OSError as error:
-            raise SouthbridgeError(f"rights can't be given up: {error}") from None
-
-    async def stop(self) -> None:
-        """Nothing comes back."""
-
-
-def give_up_privileges(*, user: str, folder: str, sandbox: str) -> None:
-    """Makes `folder` the root, becomes `user`. Raises SouthbridgeError, OSError.
+def give_up_privileges(*, user: str, folder: str, sandbox: bool) -> None:
+    """Makes `folder` the root, becomes `user`, then refuses system calls. Raises SouthbridgeError.
 
     Call it while no other thread runs Python code that this one's rights matter to.
     """
     identity = _identity(user) if user else None
-    if sandbox:
-        raise SouthbridgeError(f"-sandbox {sandbox}: there is no filter of system calls yet")
-    if folder:
-        os.chroot(folder)
-        os.chdir("/")
-    if identity is not None:
-        uid, gid, groups = identity
-        os.setgroups(groups)
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
+    try:
+        if folder:
+            os.chroot(folder)
+            os.chdir("/")
+        if identity is not None:
+            uid, gid, groups = identity
+            os.setgroups(groups)
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+        if sandbox:
+            enter_sandbox()
+    except OSError as error:
+        raise SouthbridgeError(f"rights can't be given up: {error}") from None
 
 
 def _identity(user: str) -> tuple[int, int, list[int]]:

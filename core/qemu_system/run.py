@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from ..builder import build
 from ..device_state import load_devices_state
 from ..machine import Machine
 from ..running import run_to_end
 from .draft import Draft
-from .machines import XEN, machine_type
-from .privilege import Confinement, import_what_is_needed_later
+from .privilege import give_up_privileges, import_what_is_needed_later
 from .translate import describe
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def _set_up(machine: Machine, draft: Draft) -> None:
     machine.ends_with_guest = process.ends_with_guest
     if process.incoming is not None:
         load_devices_state(machine, process.incoming)
-    if process.folder:
+    if process.folder or process.user:
         import_what_is_needed_later()
-    if machine_type(draft.machine, draft.accelerator).accelerator != XEN:  # which gives up more, and in its own order
-        machine.services.append(Confinement(process.user, process.folder, process.sandbox))
+    confine = partial(give_up_privileges, user=process.user, folder=process.folder, sandbox=process.sandbox)
+    machine.confinements.append(confine)

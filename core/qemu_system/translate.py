@@ -56,10 +56,7 @@ def _accelerator(draft: Draft, name: str) -> tuple[Any, str]:
         return name, draft.accelerator_option or draft.machine_option
     if draft.domain is None:
         raise SouthbridgeError(f"{draft.machine_option}: -xen-domid is missing: which domain is it?")
-    process = draft.process
-    given_up = {"run_as": process.user, "chroot": process.folder, "sandbox": bool(process.sandbox)}
-    values = {**draft.accelerator_values, **{key: value for key, value in given_up.items() if value}}
-    return {"type": XEN, "domain": draft.domain, **values}, f"-xen-domid {draft.domain}"
+    return {"type": XEN, "domain": draft.domain, **draft.accelerator_values}, f"-xen-domid {draft.domain}"
 
 
 def _serial_ports(draft: Draft, tree: _Tree) -> None:

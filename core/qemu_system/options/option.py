@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..draft import Draft
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """An option: `-name`, or `--name`. `read` puts into a draft what its argument says, "" if it takes none."""
 
     name: str

@@ -47,12 +47,20 @@ def _chroot(draft: Draft, argument: str) -> None:
     draft.process.folder = argument
 
 
+_SANDBOX = {
+    "obsolete": ("allow", "deny"),
+    "elevateprivileges": ("allow", "deny", "children"),
+    "spawn": ("allow", "deny"),
+    "resourcecontrol": ("allow", "deny"),
+}
+"""What QEMU can be told to allow. It is of no use here: nothing of it is ever needed."""
+
+
 def _sandbox(draft: Draft, argument: str) -> None:
     words = Words(argument, "enable")
-    if words.flag("enable"):
-        draft.process.sandbox = argument
-    for key in ("obsolete", "elevateprivileges", "spawn", "resourcecontrol"):
-        words.take(key)
+    draft.process.sandbox = words.flag("enable")
+    for key, values in _SANDBOX.items():
+        words.one_of(key, values, "deny")
     words.end()
 
 
@@ -80,6 +88,6 @@ OPTIONS = (
     flag("nodefaults", _no_defaults, "It has only what other options say."),
     Option("runas", _runas, "user or uid:gid", "Whose rights the process has, once everything is open."),
     Option("chroot", _chroot, "folder", "What is the root of its file system then."),
-    Option("sandbox", _sandbox, "on[,key=value...]", "What system calls the process may make then."),
+    Option("sandbox", _sandbox, "on[,key=value...]", "The process refuses itself system calls that it has no use for."),
     quiet("no-user-config", "There are no files with further options."),
 )

@@ -65,9 +65,9 @@ def test_what_it_passes_on_restore_and_with_fewer_rights(tmp_path: Path) -> None
         assert draft.process.paused
         assert not draft.process.ends_with_guest
         assert draft.process.incoming == state.fileno()
+        assert (draft.process.user, draft.process.folder) == ("131073:131072", str(tmp_path))
         plain = description_tree(draft).plain()
-        given_up = {"run_as": "131073:131072", "chroot": str(tmp_path)}
-        assert plain["accelerator"] == {"type": "xen", "domain": 1, "restrict": True, **given_up}
+        assert plain["accelerator"] == {"type": "xen", "domain": 1, "restrict": True}
         assert plain["monitors"]["libxl-cmd"] == {"type": "qmp", "fd": state.fileno()}
         assert "ide-5632" not in plain["blockdevs"]
         assert plain["devices"]["ide-5632"] == {"type": "ide-cd", "bus": "ide.1", "unit": 0}

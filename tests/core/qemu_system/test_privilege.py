@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from southbridge.errors import SouthbridgeError
+from southbridge.qemu_system.options import read
 from southbridge.qemu_system.privilege import give_up_privileges
 
 from tests.core.qemu_system.program import libxl_options, make_files, running
@@ -30,7 +31,7 @@ def test_the_monitor_works_with_nothing_left(tmp_path: Path) -> None:
             monitor=f"fd={listener.fileno()}",
             restrict=["-chroot", str(empty)],
         )
-        options += ["-accel", "unicorn", "-runas", f"{NOBODY}:{NOBODY}"]
+        options += ["-accel", "unicorn", "-runas", f"{NOBODY}:{NOBODY}", "-sandbox", "on,spawn=deny"]
         with running(options, tmp_path / "log", inherited=[listener.fileno()]) as process:
             listener.close()
             libxl = connect(tmp_path / "qmp")
@@ -39,6 +40,8 @@ def test_the_monitor_works_with_nothing_left(tmp_path: Path) -> None:
             libxl.say(Said("cont", {}, {}))
             status = Path(f"/proc/{process.pid}/status").read_text()
             assert f"Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}" in status
+            assert "Groups:\t65534 \n" in status
+            assert "Seccomp:\t2\n" in status
             assert os.readlink(f"/proc/{process.pid}/root") == str(empty)
             with (tmp_path / "cd2.iso").open("rb") as disc:
                 added = libxl.say(Said("add-fd", {}, {}, file=True), disc.fileno())
@@ -57,4 +60,16 @@ def test_the_monitor_works_with_nothing_left(tmp_path: Path) -> None:
 )
 def test_users_that_there_are_not(user: str, message: str) -> None:
     with pytest.raises(SouthbridgeError, match=message):
-        give_up_privileges(user=user, folder="", sandbox="")
+        give_up_privileges(user=user, folder="", sandbox=False)
+
+
+def test_a_folder_that_isnt_there() -> None:
+    with pytest.raises(SouthbridgeError, match="rights can't be given up"):
+        give_up_privileges(user="", folder="/no/such/folder", sandbox=False)
+
+
+def test_a_sandbox_is_told_what_qemu_is_told() -> None:
+    assert read(["-sandbox", "on,obsolete=deny,elevateprivileges=children,spawn=allow"]).process.sandbox
+    assert not read(["-sandbox", "off"]).process.sandbox
+    with pytest.raises(SouthbridgeError, match="spawn"):
+        read(["-sandbox", "on,spawn=maybe"])

@@ -1,21 +1,12 @@
-"""Privileges that a device model gives up once everything is open: a guest that took it over would find little.
-
-First Xen's handles are good for one domain alone, then the root folder is another one, then the user, and then system
-calls that a device model has no use for are refused (Linux's seccomp).
-"""
+"""-sandbox: system calls that a machine's process has no use for are refused from now on (Linux's seccomp)."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import grp
 import os
 import platform
-import pwd
 import struct
-from pathlib import Path
-
-from southbridge.errors import SouthbridgeError
 
 _SET_NO_NEW_PRIVS = 38
 _SECCOMP, _SET_MODE_FILTER, _ALL_THREADS = 317, 1, 1
@@ -55,53 +46,11 @@ REFUSED = {
     "process_vm_readv": 310,
     "process_vm_writev": 311,
 }
-"""x86-64's numbers of what a sandbox refuses."""
-
-
-def user(text: str) -> tuple[int, int]:
-    """User and group of "UID:GID" or of a user's name. Raises SouthbridgeError."""
-    uid, separator, gid = text.partition(":")
-    if separator and uid.isdecimal() and gid.isdecimal():
-        return int(uid), int(gid)
-    try:
-        found = pwd.getpwnam(text)
-    except KeyError:
-        raise SouthbridgeError(f"there is no user {text!r}; a user is a name, or UID:GID") from None
-    return found.pw_uid, found.pw_gid
-
-
-def confine(root: Path | None, run_as: str | None, sandbox: bool) -> None:
-    """Gives up what the arguments say. Raises SouthbridgeError."""
-    who = user(run_as) if run_as is not None else None
-    try:
-        if root is not None:
-            os.chroot(root)
-            os.chdir("/")
-        if who is not None:
-            become(*who)
-        if sandbox:
-            enter_sandbox()
-    except OSError as error:
-        raise SouthbridgeError(f"privileges can't be given up: {error}") from error
-
-
-def become(uid: int, gid: int) -> None:
-    """Another user, for good."""
-    os.setgroups(_groups(uid, gid))
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-
-
-def _groups(uid: int, gid: int) -> list[int]:
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return [gid]
-    return [gid, *(group.gr_gid for group in grp.getgrall() if name in group.gr_mem)]
+"""x86-64's numbers of what is refused."""
 
 
 def enter_sandbox() -> None:
-    """Refuses REFUSED and new processes from now on, in every thread. Nothing, where it isn't known how."""
+    """Refuses REFUSED and new processes, in every thread. Nothing, where it isn't known how. Raises OSError."""
     if platform.machine() != "x86_64":
         return
     program = _program(list(REFUSED.values()))
