@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/southbridge run examples/demo/machine.yaml; test $$? -eq 85
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -q --ignore=tests/lab
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q --ignore=tests/lab
 
 check: setup
 	$(BIN)/ruff check .

@@ -246,6 +246,19 @@ class Vga(Component):
     memory_path_changed: Callable[[], None] = staticmethod(lambda: None)
     """A register was written that the way to the memory may depend on."""
 
+    # --- from elsewhere ----------------------------------------------------------------------------------------------
+
+    def read_port(self, offset: int, size: int) -> int:
+        """Ports 3C0h to 3DBh, for cards that show them elsewhere, too; `offset` counts from 3C0h."""
+        return self.common.read(offset, size) if offset < 0x10 else self.color.read(offset - 0x10, size)
+
+    def write_port(self, offset: int, size: int, value: int) -> None:
+        """See `read_port`."""
+        if offset < 0x10:
+            self.common.write(offset, size, value)
+        else:
+            self.color.write(offset - 0x10, size, value)
+
     # --- memory ------------------------------------------------------------------------------------------------------
 
     @planes.read

@@ -161,14 +161,11 @@ class CirrusVga(VgaCard):
 
     @legacy.read
     def _read_legacy(self, offset: int, size: int) -> int:
-        return self.vga.common.read(offset, size) if offset < 0x10 else self.vga.color.read(offset - 0x10, size)
+        return self.vga.read_port(offset, size)
 
     @legacy.write
     def _write_legacy(self, offset: int, size: int, value: int) -> None:
-        if offset < 0x10:
-            self.vga.common.write(offset, size, value)
-        else:
-            self.vga.color.write(offset - 0x10, size, value)
+        self.vga.write_port(offset, size, value)
 
     @blits.read
     def _read_blitter(self, offset: int, size: int) -> int:
