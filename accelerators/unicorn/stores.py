@@ -34,6 +34,7 @@ class StoredPages:
 
     def start(self, region: Ram) -> None:
         """Stores to `region` are recorded from now on."""
+        self.collect()
         self._records[region] = np.zeros(region.size >> PAGE_SHIFT, np.bool_)
         self.follow()
 

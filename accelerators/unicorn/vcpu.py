@@ -8,6 +8,7 @@ inside one of its port or memory accesses, takes effect before its next instruct
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from southbridge.accelerator import AcceleratorFailure, ExitReason, Vcpu
@@ -71,9 +72,9 @@ class UnicornVcpu(Vcpu):
         """From a loaded state; the CPU didn't run since."""
         self._engine, self._map = self._open(library)
         self._stores: StoredPages | None = None
-        self._wanted = False
-        """Somebody waits for the CPU to come out of the guest, and for what was stored to be collected."""
-        self._collected = threading.Condition(machine.lock)
+        self._wanted: list[tuple[Callable[[], None]]] = []
+        """What others wait for to be done while the CPU is outside the guest."""
+        self._served = threading.Condition(machine.lock)
         self._power_on_msrs = states.power_on_msrs(self._engine)
         # The counter begins with the host's, as that of a KVM does which can't set it: an exchange is no leap in time.
         self.load(X86State(msrs={MSR_TSC: self._engine.time_stamp}))
@@ -97,7 +98,7 @@ class UnicornVcpu(Vcpu):
                 self._in_guest = False
                 self._clearing = False
                 if self._wanted:
-                    self._collect()
+                    self._serve()
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
@@ -203,40 +204,39 @@ class UnicornVcpu(Vcpu):
 
         if self._stores is None:
             self._stores = StoredPages(self._engine, self._map)
-        self._come_out()
         if region not in self._stores:
-            self._stores.start(region)
+            self._come_out(partial(self._stores.start, region))
 
     def stop_log(self, region: Ram) -> None:
         """They no longer are."""
         if self._stores is not None and region in self._stores:
-            self._come_out()
-            self._stores.stop(region)
+            self._come_out(partial(self._stores.stop, region))
 
     def stored(self, region: Ram) -> npt.NDArray[np.bool_] | None:
         """The pages of `region` that were stored to since the last call; None: nothing is recorded."""
         if self._stores is None or region not in self._stores:
             return None
         if self._stores.pending:
-            self._come_out()
+            self._come_out(self._stores.collect)
         return self._stores.take(region)
 
-    def _come_out(self) -> None:
-        """Has what was stored collected; by the CPU itself, which comes out for it, if it is in the guest."""
-        if self._in_guest and threading.get_ident() != self._thread:
-            self._wanted = True
-            self._fall_behind()
-            while self._wanted:
-                self._collected.wait()
-        else:
-            self._collect()
+    def _come_out(self, work: Callable[[], None]) -> None:
+        """Has `work` done outside the guest; by the CPU itself, which comes out for it, if it is in there."""
+        if not self._in_guest or threading.get_ident() == self._thread:
+            work()
+            return
+        request = (work,)
+        self._wanted.append(request)
+        self._fall_behind()
+        while any(other is request for other in self._wanted):
+            self._served.wait()
 
-    def _collect(self) -> None:
-        if self._stores is not None:
-            self._stores.collect()
-        if self._wanted:
-            self._wanted = False
-            self._collected.notify_all()
+    def _serve(self) -> None:
+        """Does what others want done outside the guest."""
+        while self._wanted:
+            self._wanted[0][0]()
+            del self._wanted[0]
+        self._served.notify_all()
 
     # --- catching up ---------------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class UnicornVcpu(Vcpu):
             engine.forget_code(address, size)
         self._overwritten.clear()
         if self._wanted:
-            self._collect()
+            self._serve()
         if self._map_changed:
             self._map_changed = False
             if self._stores is not None:

@@ -194,9 +194,8 @@ def test_code_in_recorded_memory_that_changes_itself(guest: Guest) -> None:
     assert guest.block.view[0x1000] == 0x90
 
 
-def test_nothing_is_lost_while_the_guest_runs_on(guest: Guest) -> None:
-    """Somebody copies what is reported, again and again, as the guest stores: in the end the copy is the memory."""
-    machine = guest.machine
+def store_anywhere(machine: FakeMachine) -> None:
+    """A guest that stores to the video memory here and there, and reads it."""
     machine.code(
         f"""
         mov edx, 300000
@@ -215,6 +214,12 @@ def test_nothing_is_lost_while_the_guest_runs_on(guest: Guest) -> None:
         hlt""",
         bits=32,
     )
+    machine.start(protected_mode(machine))
+
+
+def test_nothing_is_lost_while_the_guest_runs_on(guest: Guest) -> None:
+    """Somebody copies what is reported, again and again, as the guest stores: in the end the copy is the memory."""
+    machine = guest.machine
     copy = bytearray(PAGES * PAGE_SIZE)
     looks = 0
 
@@ -226,11 +231,33 @@ def test_nothing_is_lost_while_the_guest_runs_on(guest: Guest) -> None:
                 copy[at : at + PAGE_SIZE] = guest.block.view[at : at + PAGE_SIZE]
             looks += 1
 
-    machine.start(protected_mode(machine))
+    store_anywhere(machine)
     machine.run_with(look)
     look()
     assert looks > 2
     assert copy == guest.block.view
+
+
+def test_recording_begins_and_ends_while_the_guest_runs_on(guest: Guest) -> None:
+    """Again and again, and what is stored after the last beginning is recorded."""
+    machine = guest.machine
+    rounds = 0
+
+    def record() -> None:
+        nonlocal rounds
+        with machine.lock:
+            machine.accelerator.dirty_log_stop(region=guest.region)
+        guest.record()
+        guest.stored()
+        rounds += 1
+
+    store_anywhere(machine)
+    machine.run_with(record)
+    assert rounds > 2
+    guest.stored()
+    machine.code(PROGRAM, bits=32)
+    guest.run([(VIDEO + 5 * PAGE_SIZE, True)])
+    assert guest.stored() == [5]
 
 
 def test_a_device_that_asks_in_the_guests_own_access(guest: Guest) -> None:
