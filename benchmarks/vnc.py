@@ -54,7 +54,7 @@ class Client:
     def _read(self, length: int) -> bytes:
         data = self._file.read(length)
         if len(data) < length:
-            raise SystemExit("the VNC server has hung up")
+            raise EOFError
         return data
 
     def request(self, incremental: bool = True) -> None:
@@ -99,9 +99,15 @@ def _running(command: list[str], server: Path) -> Iterator[int]:
                 raise SystemExit(f"{command[0]} doesn't listen")
             time.sleep(0.01)
         yield process.pid
+    except (EOFError, OSError) as error:
+        time.sleep(0.5)
+        status = process.poll()
+        process.kill()
+        assert process.stderr is not None
+        raise SystemExit(f"{command[0]} (status {status}) hung up: {error!r} {process.stderr.read()!r}") from None
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def _mine(folder: Path, image: Path, server: Path) -> list[str]:

@@ -46,16 +46,12 @@ class Vnc(RemoteDisplay):
     )
     tls_key: FilePath | None = Property(None, doc="Its key, if that is in another file.")
 
+    address: tuple[str, int] | str
+    """Host and port at which it listens, or the Unix socket's path."""
+
     _listener: socket.socket | None = None
     _file: SocketFile | None = None
     _serving: asyncio.Server | None = None
-
-    @property
-    def address(self) -> tuple[str, int] | str:
-        """Host and port at which it listens, or the Unix socket's path."""
-        assert self._listener is not None
-        name = self._listener.getsockname()
-        return name if isinstance(name, str) else (name[0], name[1])
 
     @property
     def link(self) -> str:
@@ -80,11 +76,12 @@ class Vnc(RemoteDisplay):
             raise SouthbridgeError("expected one of display, port and path")
         self.security = Security(self._password(), self._tls())
         try:
-            self._listen()
+            name = self._listen().getsockname()
         except OSError as error:
             self.close()
             where = self.path or f"{self.host}:{self._port}"
             raise SouthbridgeError(f"can't listen at {where}: {error.strerror or error}") from None
+        self.address = name if isinstance(name, str) else (name[0], name[1])
         if self.path is None and not _is_loopback(self.address[0]) and self.security.tls is None:
             log.warning("%s: others can reach it at %s, and see all that is sent", self.id, self.address[0])
         log.info("%s: %s", self.id, self.link)
@@ -93,19 +90,20 @@ class Vnc(RemoteDisplay):
     def _port(self) -> int:
         return FIRST_PORT + (self.display or 0) if self.port is None else self.port
 
-    def _listen(self) -> None:
+    def _listen(self) -> socket.socket:
         """Replaces a Unix socket at which nobody listens any more; bind complains of anything else."""
         if self.path is None:
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
             last = self._port if self.to is None else max(self._port, FIRST_PORT + self.to)
             self._listener = _first_free(self.host, range(self._port, last + 1), family)
-            return
+            return self._listener
         self._listener = socket.socket(socket.AF_UNIX)
         if remove_stale_socket(self.path):
             raise SouthbridgeError(f"{self.path}: somebody else listens there")
         self._listener.bind(str(self.path))
         self._file = SocketFile(self.path)
         self._listener.listen(BACKLOG)
+        return self._listener
 
     def _password(self) -> str | None:
         if sum((self.password is not None, self.password_file is not None, self.password_later)) > 1:

@@ -35,16 +35,12 @@ class Web(RemoteDisplay):
     secret: str
     """The token."""
 
+    address: tuple[str, int]
+    """Host and port at which it listens."""
+
     _listener: socket.socket | None = None
     _runner: web.AppRunner | None = None
     _pages: Pages | None = None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port at which it listens."""
-        assert self._listener is not None
-        name = self._listener.getsockname()
-        return name[0], name[1]
 
     @property
     def link(self) -> str:
@@ -68,6 +64,8 @@ class Web(RemoteDisplay):
             self._listener = socket.create_server((self.host, self.port), family=family, backlog=BACKLOG)
         except OSError as error:
             raise SouthbridgeError(f"can't listen at {self.host}:{self.port}: {error.strerror or error}") from None
+        name = self._listener.getsockname()
+        self.address = name[0], name[1]
         log.info("%s: %s", self.id, self.link)
 
     async def start(self) -> None:
