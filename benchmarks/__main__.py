@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, graphics, kvm, linux, ours, qemu, xen
+from . import core, exchange, graphics, kvm, linux, ours, qemu, vnc, xen
 from .processes import Watched, watch
 
 RUNS = 7
@@ -102,6 +102,8 @@ def main() -> None:
         console.print(part)
     with tempfile.TemporaryDirectory() as folder:
         console.print(xen.compare(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(vnc.compare(Path(folder)))
     missing = kvm.missing()
     if missing is not None:
         console.print(f"KVM is left out: {missing}")

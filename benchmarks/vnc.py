@@ -33,8 +33,7 @@ class Client:
     """Just enough of the protocol (RFC 6143) to count what comes."""
 
     def __init__(self, path: Path, encoding: int) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+        self._socket = _connected(path)
         self._file = self._socket.makefile("rb")
         self._read(12)
         self._socket.sendall(b"RFB 003.008\n")
@@ -78,6 +77,22 @@ class Client:
         return pixels
 
 
+def _connected(path: Path) -> socket.socket:
+    """Once somebody listens there."""
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        client = socket.socket(socket.AF_UNIX)
+        try:
+            client.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            client.close()
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return client
+
+
 @dataclass
 class Seen:
     """What a client had, and what it cost the server's process."""
@@ -89,15 +104,10 @@ class Seen:
 
 
 @contextmanager
-def _running(command: list[str], server: Path) -> Iterator[int]:
-    """The process's number, once its server is there."""
+def _running(command: list[str]) -> Iterator[int]:
+    """The process's number."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        give_up = time.monotonic() + PATIENCE
-        while not server.exists():
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise SystemExit(f"{command[0]} doesn't listen")
-            time.sleep(0.01)
         yield process.pid
     except (EOFError, OSError) as error:
         time.sleep(0.5)
@@ -167,7 +177,7 @@ def _both(image: Path, encoding: int, seconds: float, *, moves: bool) -> tuple[S
             folder = Path(name)
             server = folder / "vnc"
             command = _mine(folder, image, server) if make is _mine else _theirs(image, server)
-            with _running(command, server) as pid:
+            with _running(command) as pid:
                 found.append(_watch(pid, server, encoding, seconds, moves=moves))
     return found[0], found[1]
 

@@ -68,6 +68,9 @@ def test_the_screen(bench: Bench, tmp_path: Path) -> None:
 
 def test_keys_and_clicks(bench: Bench, tmp_path: Path) -> None:
     async def test(tab: Tab, console: GraphicConsole, keys: Keys) -> None:
+        # As wide as there is room: from then on it stays where it is.
+        width = "document.querySelector('{}').getBoundingClientRect().width"
+        await tab.until(f"Math.abs({width.format(CANVAS)} - {width.format('#screen')}) < 2")
         await tab.click(CANVAS, 0.25, 0.75)
         await tab.type("ok")
         while ("k", False) not in keys.keys:
