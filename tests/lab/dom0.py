@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.guests.build import need
-from tests.lab.image import INSIDE, lab_image
+from tests.lab.image import BOOT_SECTORS, INSIDE, lab_image
 
 PATIENCE_S = 600
 """For the whole of a script, with the start of Xen and dom0, which takes about 10 s."""
@@ -56,7 +56,7 @@ def run_in_dom0(
     qemu = need("qemu-system-x86_64", "qemu-system-x86")
     with tempfile.TemporaryDirectory() as name:
         share = Path(name)
-        for path in (*INSIDE.glob("*.sh"), image / "boot.img"):
+        for path in (*INSIDE.glob("*.sh"), *INSIDE.glob("*.py"), *(image / name for name in BOOT_SECTORS)):
             shutil.copy(path, share)
         for target, source in (files or {}).items():
             (share / target).write_bytes(source if isinstance(source, bytes) else source.read_bytes())

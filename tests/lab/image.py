@@ -47,6 +47,7 @@ NOT_NEEDED = (
     *("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/perl", "usr/share/sounds", "usr/share/alsa"),
     *("usr/lib/x86_64-linux-gnu/perl-base", "usr/lib/x86_64-linux-gnu/gconv", "boot"),
 )
+BOOT_SECTORS: dict[str, tuple[str, ...]] = {"boot.img": (), "requests.img": ("-DREQUESTS",)}
 RECIPE = ("lab-init", "initramfs-init", "boot.asm")
 TOOLS = {"mmdebstrap": "mmdebstrap", "mkfs.ext4": "e2fsprogs", "nasm": "nasm"}
 MiB = 1 << 20
@@ -87,8 +88,9 @@ def _build(folder: Path, target: Path) -> None:
         (kernel,) = (unpacked(KERNEL) / "boot").glob("vmlinuz-*")
         (unfinished / "vmlinux").write_bytes(_payload(kernel.read_bytes()))
         (unfinished / "initrd").write_bytes(_initrd())
-        run_tool([need("nasm", "nasm"), "-f", "bin", "-o", unfinished / "boot.img", INSIDE / "boot.asm"])
-        os.truncate(unfinished / "boot.img", MiB)
+        for name, options in BOOT_SECTORS.items():
+            run_tool([need("nasm", "nasm"), "-f", "bin", *options, "-o", unfinished / name, INSIDE / "boot.asm"])
+            os.truncate(unfinished / name, MiB)
         root = Path(work, "root")
         _root(root)
         file_system(root, unfinished / "root.ext4", spare=128 * MiB)

@@ -30,11 +30,13 @@ NOT_NEEDED = ("unicorn",)
 """Requirements that are for other accelerators."""
 PROGRAM = "/opt/southbridge/southbridge-system-i386"
 """Where it is in dom0."""
+QEMU = "/usr/libexec/xen-qemu-system-i386"
+"""Where Debian's is."""
 
 _START = """\
 #!/usr/bin/python3 -IS
 import sys
-sys.path[:0] = ["/opt/southbridge/packages", "/opt/packages"]
+sys.path += ["/opt/southbridge/packages", "/opt/packages"]
 from southbridge.qemu_system.main import main
 sys.exit(main())
 """

@@ -8,9 +8,8 @@ import pytest
 
 from tests.guests.build import cpuhp_guest
 from tests.lab.dom0 import results, run_in_dom0, said
-from tests.lab.program import PROGRAM, program_disks
+from tests.lab.program import PROGRAM, QEMU, program_disks
 
-QEMU = "/usr/libexec/xen-qemu-system-i386"
 MODELS = [pytest.param(QEMU, id="qemu"), pytest.param(PROGRAM, id="southbridge")]
 
 VERBS = """\

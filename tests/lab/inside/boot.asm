@@ -1,5 +1,6 @@
 ; A boot sector that says on COM1 that it runs, and then counts seconds there: "tick 0001", "tick 0002"...
 ; The count is also at 500h, and 'SBLB' at 510h, where somebody may look for them from outside.
+; With REQUESTS, it reads the device model's COM1 all the time, and says how often it did in each second: "requests 0a00".
         bits 16
         org 0x7c00
 
@@ -27,8 +28,17 @@ start:
 
 second:
         mov bx, [BIOS_TICKS]
+%ifdef REQUESTS
+        xor di, di
+        mov dx, COM1_LINE_STATUS
+%endif
 .wait:
+%ifdef REQUESTS
+        in al, dx
+        inc di
+%else
         hlt
+%endif
         mov ax, [BIOS_TICKS]
         sub ax, bx
         cmp ax, TICKS_IN_A_SECOND
@@ -37,6 +47,16 @@ second:
         mov si, tick
         call say
         mov ax, [COUNT]
+        call number
+%ifdef REQUESTS
+        mov si, requests
+        call say
+        mov ax, di
+        call number
+%endif
+        jmp second
+
+number:                         ; AX in hexadecimal, and the end of the line
         mov cx, 4
 .digit:
         rol ax, 4
@@ -51,8 +71,7 @@ second:
         pop ax
         loop .digit
         mov si, line_end
-        call say
-        jmp second
+        jmp say
 
 say:                            ; the text at SI, which ends with a zero
         lodsb
@@ -80,6 +99,10 @@ put:                            ; the character in AL
 
 hello:  db 'the boot sector runs', 13, 10, 0
 tick:   db 'tick ', 0
+%ifdef REQUESTS
+requests:
+        db 'requests ', 0
+%endif
 line_end:
         db 13, 10, 0
 
