@@ -18,9 +18,11 @@ for device in /sys/bus/pci/devices/*; do
     read vendor < $device/vendor
     read id < $device/device
     echo "guest: pci ${vendor#0x}:${id#0x}"
-done
+done | sort
 dd if=/dev/sda bs=1M count=8 2>/dev/null | sha256sum | cut -c1-64 > /tmp/sum
 echo "guest: disk $(wc -c < /tmp/sum | sed 's/65/64/')"
+until awk '/uhci_hcd/ { found = $2 > 0 } END { exit !found }' /proc/interrupts; do usleep 100000; done
+echo "guest: interrupts of uhci_hcd"
 echo "guest: ready"
 while true; do sleep 1; done
 """
@@ -45,7 +47,7 @@ done
 
 def linux_disk(folder: Path) -> Path:
     """The disk's image, in `folder`."""
-    return _disk(folder, _SCRIPT, ["ata_piix", "sd_mod"])
+    return _disk(folder, _SCRIPT, ["ata_piix", "sd_mod", "uhci_hcd", "usbhid", "hid_generic"])
 
 
 def cpus_disk(folder: Path) -> Path:
@@ -54,6 +56,6 @@ def cpus_disk(folder: Path) -> Path:
 
 
 def _disk(folder: Path, script: str, modules: list[str]) -> Path:
-    # Compressed: each sector that GRUB reads is a few requests to the device model.
+    # Compressed, and quiet: each sector that GRUB reads, and each character, is a few requests to the device model.
     (folder / "initrd.cpio").write_bytes(gzip.compress(initramfs(script, modules)))
-    return grub_disk(folder, f"{CMDLINE} xen_emul_unplug=never")
+    return grub_disk(folder, f"{CMDLINE} xen_emul_unplug=never quiet")

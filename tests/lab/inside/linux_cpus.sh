@@ -12,6 +12,7 @@ type = "hvm"
 memory = 256
 vcpus = 1
 maxvcpus = 2
+tsc_mode = "native" # see linux.sh
 vnc = 0
 vga = "none"
 usb = 0
