@@ -26,7 +26,8 @@ class Blitter(Component):
     )
     row: int = State(0, ge=0, lt=2048, doc="Which row the CPU gives.")
     given: bytes = State(b"", max_length=LONGEST_ROW, doc="What of it came.")
-    to_read: bytes = State(b"", max_length=LARGEST_READ, doc="What the CPU has yet to take.")
+    to_read: bytes = State(b"", max_length=LARGEST_READ, doc="What the CPU is to take.")
+    taken: int = State(0, ge=0, lt=LARGEST_READ, doc="How many bytes of that it took.")
 
     registers: CirrusRegisters
     block: RamBlock
@@ -37,6 +38,7 @@ class Blitter(Component):
         """Belongs to a card from now on."""
         self.registers, self.block, self.changed = registers, block, changed
         self._memory = np.frombuffer(block.view, np.uint8)
+        self._blit: Blit | None = None
         registers.blit_control_written = self.control_written
         registers.autostart = self.start
 
@@ -63,10 +65,14 @@ class Blitter(Component):
         """Nothing is under way any more."""
         control = self.registers.GR31
         control.START = control.BUSY = control.FIFO = 0
-        waited = bool(self.latched or self.to_read)
-        self.latched, self.given, self.to_read, self.row = b"", b"", b"", 0
+        waited = bool(self.latched)
+        self._forget()
         if waited:
             self.changed()
+
+    def _forget(self) -> None:
+        """There is no transfer with the CPU."""
+        self.latched, self.given, self.row, self.to_read, self.taken, self._blit = b"", b"", 0, b"", 0, None
 
     def start(self) -> None:
         """Does a transfer, or begins one with the CPU. One that leaves the memory doesn't happen."""
@@ -83,7 +89,7 @@ class Blitter(Component):
             return
         control = self.registers.GR31
         control.START = control.BUSY = control.FIFO = 1
-        self.latched = registers
+        self.latched, self._blit = registers, blit
         if blit.mode & TO_SYSTEM:
             self.to_read = blit.to_system(self._memory) if blit.is_copy and not blit.mode & FROM_SYSTEM else b""
             if not self.to_read:
@@ -94,17 +100,23 @@ class Blitter(Component):
     def check_transfer(self) -> None:
         """State was restored: a transfer that couldn't have been started isn't there."""
         blit = Blit.of(self.latched) if len(self.latched) == REGISTERS else None
-        possible = blit is not None and not blit.problem(self.block.size)
-        if not possible or (not self.to_read and not (blit and blit.mode & FROM_SYSTEM and self.row < blit.height)):
-            self.latched, self.given, self.to_read, self.row = b"", b"", b"", 0
-        elif blit is not None:
-            self.given = self.given[: blit.system_row - 1]
+        if blit is None or blit.problem(self.block.size):
+            self._forget()
+            return
+        gives = bool(blit.mode & TO_SYSTEM) and self.taken < len(self.to_read)
+        takes = bool(blit.mode & FROM_SYSTEM) and not self.to_read and self.row < blit.height
+        if not gives and not takes:
+            self._forget()
+            return
+        self.given = self.given[: blit.system_row - 1]
+        self._blit = blit
 
     # --- data --------------------------------------------------------------------------------------------------------
 
     def give(self, size: int, value: int) -> None:
         """The CPU stores `size` bytes."""
-        blit = Blit.of(self.latched)
+        blit = self._blit
+        assert blit is not None
         self.given += value.to_bytes(size, "little")
         length = blit.system_row
         while len(self.given) >= length:
@@ -119,9 +131,9 @@ class Blitter(Component):
 
     def take(self, size: int) -> int:
         """The CPU loads `size` bytes."""
-        value = int.from_bytes(self.to_read[:size], "little")
-        self.to_read = self.to_read[size:]
-        if not self.to_read:
+        value = int.from_bytes(self.to_read[self.taken : self.taken + size], "little")
+        self.taken += size
+        if self.taken >= len(self.to_read):
             self.stop()
         return value
 

@@ -20,6 +20,8 @@ HIDDEN_SIZE = 16 * 3
 MEMORY_4M = 0x98
 CURSOR_X, CURSOR_Y = 0x10, 0x11
 BANK_SIZE = 0x8000
+FIRST_OF_BLITS = 0x10
+"""The graphics controller's registers from here on are about blits alone."""
 MEMORY = 4 * MiB
 MMIO_IN_WINDOW, MMIO_SIZE = 0x1_8000, 256
 MAPPED, MAPPED_LOW = 0x44, 0x04
@@ -291,8 +293,13 @@ class CirrusRegisters(Vga):
 
     def _write_graphics(self, value: int) -> None:
         index = self.GRAPHICS_INDEX.value
+        if index < FIRST_OF_BLITS:
+            super()._write_graphics(value)
+            if index == 0x0E:
+                self.changed()
+            return
         before = self.GR31.value
-        super()._write_graphics(value)
+        self.graphics.write(index, 1, value)
         if index == 0x31:
             self.blit_control_written(before, value)
         elif index == 0x2A and self.GR31.AUTOSTART:

@@ -47,6 +47,19 @@ def test_what_libxl_passes_word_for_word(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("options", "device"),
+    [
+        (["-vga", "std"], {"type": "std_vga", "addr": "02.0"}),
+        (["-vga", "cirrus"], {"type": "cirrus_vga", "addr": "02.0"}),
+        (["-device", "VGA,id=video0,vgamem_mb=32"], {"type": "std_vga", "vgamem_mb": 32}),
+        (["-device", "cirrus-vga,id=video0,addr=0x3"], {"type": "cirrus_vga", "addr": "03.0"}),
+    ],
+)
+def test_graphics_cards(options: list[str], device: dict[str, Any]) -> None:
+    assert tree("-nodefaults", *options)["devices"]["video0"] == device
+
+
 def test_what_it_passes_on_restore_and_with_fewer_rights(tmp_path: Path) -> None:
     with (tmp_path / "state").open("wb") as state:
         restrict = ["-xen-domid-restrict", "-chroot", str(tmp_path)]
