@@ -108,8 +108,11 @@ class Topology:
         return section.start >> PAGE_SHIFT if section in self._shown else None
 
     def close(self) -> None:
-        """The blocks' memory is this process's alone again, with its contents."""
-        for block, _ in self._pieces.values():
+        """The blocks' memory is this process's alone again, with its contents.
+
+        Where the hypervisor is within this process it is so anyhow; after an exchange it is another domain's by now.
+        """
+        for block, _ in self._pieces.values() if self._hypervisor.exchange is None else ():
             _make_private(block)
         self._pieces.clear()
 

@@ -79,6 +79,8 @@ class Frames:
     def put(self, extents: Iterable[Extent]) -> None:
         """These frames hold nothing yet; from now on they do."""
         for extent in extents:
+            # What is mapped a second time moves within this process: that must be before a CPU writes there.
+            extent.block.share()
             insort(self._extents, extent, key=lambda extent: extent.first)
         self._join()
         self._show()

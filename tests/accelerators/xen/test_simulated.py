@@ -19,6 +19,7 @@ from southbridge.accelerators.xen.simulated.events import EventChannels
 from southbridge.board import MemoryRange
 from southbridge.errors import GuestMemoryError
 from southbridge.life import ShutdownReason
+from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Io, Ram
 from southbridge.units import KiB, MiB
 from southbridge.x86 import X86State
@@ -223,6 +224,14 @@ def test_mapping_is_limited_and_fails(guest: Guest) -> None:
     guest.goes_on()
 
 
+def test_memory_that_a_cpu_writes_to_stays_where_it_is(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it writes while memory moves would be lost."""
+    monkeypatch.setattr(RamBlock, "_move_to", lambda block, descriptor: pytest.fail("it moves"))
+    with guest.machine.lock:
+        assert guest.machine.hooks.memory_read(PROBE, 1) == b"\x5a"
+    guest.goes_on()
+
+
 def test_dma_beyond_all_addresses_is_refused(guest: Guest) -> None:
     hooks = guest.machine.hooks
     for access in (
@@ -249,6 +258,26 @@ def test_exchanged_for_the_software_cpu_and_back(guest: Guest) -> None:
         guest.goes_on()
         guest.machine.swap_accelerator(XenAccelerator(hypervisor="simulated"))
         assert set(guest.goes_on()) == {0x42}
+
+
+def test_video_memory_goes_from_domain_to_domain(guest: Guest) -> None:
+    """What the guest draws is what a display sees, also when the domain before is given up."""
+    video = Ram("video", RamBlock("video", 64 * KiB))
+    with guest.machine.lock:
+        guest.machine.memory.root.add(8 * MiB, video)
+    for number in range(1, 4):
+        with guest.machine.lock:
+            guest.domain.inner.memory.write(8 * MiB + number, 1, number)
+            assert bytes(video.block.view[: number + 1]) == bytes(range(number + 1))
+        accelerator = XenAccelerator(hypervisor="simulated")
+        guest.machine.swap_accelerator(accelerator)
+        assert isinstance(accelerator._domain, Domain)
+        guest.domain = accelerator._domain
+    guest.machine.swap_accelerator(UnicornAccelerator())
+    with guest.machine.lock:
+        guest.machine.memory.write(8 * MiB, 1, 0xFF)
+        assert bytes(video.block.view[:4]) == b"\xff\1\2\3"
+    guest.goes_on()
 
 
 def test_a_device_model_that_never_answers_holds_nobody_up(
