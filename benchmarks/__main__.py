@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, graphics, kvm, linux, ours, qemu, vnc, xen
+from . import core, exchange, graphics, kvm, linux, network, ours, qemu, vnc, xen
 from .processes import Watched, watch
 
 RUNS = 7
@@ -94,7 +94,7 @@ def main() -> None:
         boot_times(table, Path(folder))
         accesses(table, Path(folder))
     console.print(table)
-    for name, cost in core.costs().items():
+    for name, cost in {**core.costs(), **network.costs()}.items():
         inside.add_row(name, f"{cost:.2f} us")
     console.print(inside)
     console.print(graphics.costs())

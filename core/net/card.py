@@ -9,7 +9,7 @@ from ..hookspecs import hookimpl
 from .address import default_mac, parse_mac
 from .backend import NetworkBackend
 from .frames import Frame, Offload, Takes
-from .port import NetworkPort, Receive, disconnect
+from .port import NetworkPort, Receive, ReceiveBatch, disconnect
 
 if TYPE_CHECKING:
     from ..device import Device
@@ -23,11 +23,14 @@ class CardPort(NetworkPort):
         device: Device,
         receive: Receive,
         *,
+        receive_batch: ReceiveBatch | None = None,
         sendable: Callable[[], None],
         link_changed: Callable[[], None],
         takes: Takes = Takes.NOTHING,
     ) -> None:
-        super().__init__(receive, sendable=sendable, link_changed=link_changed, takes=takes)
+        super().__init__(
+            receive, receive_batch=receive_batch, sendable=sendable, link_changed=link_changed, takes=takes
+        )
         self._device = device
         self._paused = False
         self._tell_later = False
@@ -48,9 +51,9 @@ class CardPort(NetworkPort):
         """See NetworkPort."""
         return not self._paused and super().deliver(frame, offload)
 
-    def deliver_batch(self, frames: Sequence[Frame]) -> int:
+    def deliver_batch(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         """See NetworkPort."""
-        return 0 if self._paused else super().deliver_batch(frames)
+        return 0 if self._paused else super().deliver_batch(frames, offload)
 
     def tell_sendable(self) -> None:
         """See NetworkPort."""

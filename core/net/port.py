@@ -19,6 +19,9 @@ from .frames import Frame, Offload, Takes
 Receive = Callable[[Frame, Offload | None], bool]
 """Takes a frame from the other end. False: there is no room; the owner will call `ready`, and is offered it again."""
 
+ReceiveBatch = Callable[[Sequence[Frame], Offload | None], int]
+"""Takes frames from the first on, and says how many: for those to whom a call is dear."""
+
 
 def _nothing() -> None:
     """Nobody wants to know."""
@@ -31,15 +34,12 @@ class NetworkPort:
         self,
         receive: Receive,
         *,
-        receive_batch: Callable[[Sequence[Frame]], int] | None = None,
+        receive_batch: ReceiveBatch | None = None,
         sendable: Callable[[], None] = _nothing,
         link_changed: Callable[[], None] = _nothing,
         takes: Takes = Takes.NOTHING,
     ) -> None:
-        """`receive_batch` takes frames from the first on, and says how many: for those to whom a call is dear.
-
-        `sendable`: the other end has room again, after it refused a frame. `link_changed`: see `link_up`.
-        """
+        """`sendable`: the other end has room again, after it refused a frame. `link_changed`: see `link_up`."""
         self.peer: NetworkPort | None = None
         self.takes = takes
         """What of a frame may be left undone for this end's owner."""
@@ -63,12 +63,12 @@ class NetworkPort:
         peer._refused = not peer.deliver(frame, offload)
         return not peer._refused
 
-    def send_batch(self, frames: Sequence[Frame]) -> int:
-        """Gives several frames with nothing left undone; says how many of them, from the first on, were taken."""
+    def send_batch(self, frames: Sequence[Frame], offload: Offload | None = None) -> int:
+        """Gives several frames, of all of which `offload` holds; says how many, from the first on, were taken."""
         peer = self.peer
         if peer is None or not (self._carrier and peer._carrier):
             return len(frames)
-        taken = peer.deliver_batch(frames)
+        taken = peer.deliver_batch(frames, offload)
         peer._refused = taken < len(frames)
         return taken
 
@@ -95,17 +95,17 @@ class NetworkPort:
         """Hands a frame from the other end to the owner."""
         return self._receive(frame, offload)
 
-    def deliver_batch(self, frames: Sequence[Frame]) -> int:
+    def deliver_batch(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         """The same for several."""
-        return self._receive_batch(frames)
+        return self._receive_batch(frames, offload)
 
     def tell_sendable(self) -> None:
         """The other end has room again."""
         self._sendable()
 
-    def _one_by_one(self, frames: Sequence[Frame]) -> int:
+    def _one_by_one(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         for number, frame in enumerate(frames):
-            if not self._receive(frame, None):
+            if not self._receive(frame, offload):
                 return number
         return len(frames)
 

@@ -92,6 +92,7 @@ class Draft:
     chardevs: dict[str, Part | Socket] = field(default_factory=dict)
     monitors: list[Part] = field(default_factory=list)
     displays: list[Part] = field(default_factory=list)
+    netdevs: list[Part] = field(default_factory=list)
     drives: list[Drive] = field(default_factory=list)
     devices: list[Part] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)

@@ -47,6 +47,8 @@ def description_tree(draft: Draft) -> Table:
         tree.part("monitors", monitor)
     for display in draft.displays:
         tree.part("displays", display)
+    for netdev in draft.netdevs:
+        tree.part("netdevs", netdev)
     _disks(draft, tree)
     return tree.table(draft.machine_option)
 

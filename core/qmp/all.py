@@ -9,6 +9,7 @@ from .cpus import CpuCommands
 from .files import FileCommands
 from .human import HumanCommands
 from .media import MediaCommands
+from .network import NetworkCommands
 from .pci import PciCommands
 from .screen import ScreenCommands
 from .version import VersionCommands
@@ -27,6 +28,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         CpuCommands(machine),
         CharacterCommands(machine),
         MediaCommands(machine),
+        NetworkCommands(machine),
         FileCommands(),
         PciCommands(machine),
         ScreenCommands(machine),

@@ -57,7 +57,11 @@ class E1000(WithRom):
         self.phy.EPID.value = self.phy_identifier
         self.filters = Filters(self)
         self.port = CardPort(
-            self, self.receive.from_network, sendable=self.transmit.run, link_changed=self.phy.cable_changed
+            self,
+            self.receive.from_network,
+            receive_batch=self.receive.several_from_network,
+            sendable=self.transmit.run,
+            link_changed=self.phy.cable_changed,
         )
         super().realize()
         self.port.open(self.netdev)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .device import E1000
 
 BROADCAST = b"\xff" * 6
-PAUSE_TYPE = b"\x88\x08"
+PAUSE_TYPE = 0x8808
 _HASH_SHIFTS = (4, 3, 2, 0)
 """RCTL.MO: how far right the last two bytes of an address, the last one higher, are shifted for the table's index."""
 _SOURCE = 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from southbridge.component import Component
 from southbridge.errors import GuestMemoryError
@@ -27,9 +28,27 @@ DD, EOP, IXSM, VP, TCPCS, IPCS, PIF = 0x01, 0x02, 0x04, 0x08, 0x20, 0x40, 0x80
 TCPE, IPE = 0x20, 0x40
 """Its errors (section 3.2.3.2)."""
 
+BATCH, FEWEST = 64, 2
+"""Of how many frames a run is made."""
+
 _DESCRIPTOR = struct.Struct("<QHHBBH")
+_REST = struct.Struct("<HHBBH")
 _EN, _LPE, _SECRC = 1 << 1, 1 << 5, 1 << 26
 _BUFFER_SIZES = (2048, 1024, 512, 256)
+
+
+class Ready(NamedTuple):
+    """A frame as it is stored, and what its descriptor says of it."""
+
+    data: Frame
+    status: int
+    errors: int
+    checksum: int
+    tag: int
+    length: int
+    """The frame's, as it came."""
+    destination: int
+    """The first byte of its destination."""
 
 
 class Receive(Component):
@@ -39,67 +58,139 @@ class Receive(Component):
 
     def from_network(self, frame: Frame, offload: Offload | None) -> bool:
         """A frame came by the cable. False: there are no descriptors for it."""
+        return not self._listens or self._take(frame, offload, keep=True)
+
+    def several_from_network(self, frames: Sequence[Frame], offload: Offload | None) -> int:
+        """The same for several, of which the first so many were taken."""
+        if not self._listens:
+            return len(frames)
+        done = 0
+        while done < len(frames):
+            taken = self._take_run(frames[done : done + BATCH], offload)
+            done += taken
+            if done < len(frames) and not taken:
+                if not self._take(frames[done], offload, keep=True):
+                    break
+                done += 1
+        return done
+
+    @property
+    def _listens(self) -> bool:
         card = self.device
-        if not card.RCTL.value & _EN or not card.phy.link or card.loopback:
-            return True
-        return self._take(frame, offload, keep=True)
+        return bool(card.RCTL.value & _EN) and card.phy.link and not card.loopback
 
     def loop_back(self, frame: Frame) -> None:
         """A frame that was sent comes back. Without descriptors it is lost."""
         if self.device.RCTL.value & _EN:
             self._take(frame, None, keep=False)
 
+    # --- one frame -----------------------------------------------------------------------------------------------
+
     def _take(self, frame: Frame, offload: Offload | None, *, keep: bool) -> bool:
         """Puts a frame into memory, or not. False: it must wait, if it may (`keep`)."""
+        ready = self._ready(frame, offload)
+        if ready is None:
+            return True
+        stored = self._store(ready, keep=keep)
+        if stored:
+            self._count_all(ready.length)
+        if stored > 0:
+            self._tell([ready])
+        return bool(stored)
+
+    def _ready(self, frame: Frame, offload: Offload | None) -> Ready | None:
+        """What is to be stored; None for a frame that isn't for this card."""
         card = self.device
         if len(frame) < SHORTEST:
             frame = bytes(frame).ljust(SHORTEST, b"\0")
-        needed = self._size(frame)
-        if not needed:
-            return True
-        tagged = int.from_bytes(frame[12:14], "big") == card.VET.value
+        length = len(frame)
+        if length + FCS > LONGEST and not (card.RCTL.value & _LPE and length + FCS <= LONGEST_LPE):
+            card.count("ROC")
+            self._count_all(length)
+            return None
+        kind = int.from_bytes(frame[12:14], "big")
+        tagged = kind == card.VET.value
         tag = int.from_bytes(frame[14:16], "big") if tagged else 0
         wanted, unsure = card.filters.takes(frame)
         if not wanted or (tagged and not card.filters.vlan_takes(tag)):
-            self._count_all(frame)
-            return True
-        if frame[12:14] == PAUSE_TYPE and not card.RCTL.PMCF:
+            self._count_all(length)
+            return None
+        if kind == PAUSE_TYPE and not card.RCTL.PMCF:
             self._pause(frame)
-            return True
+            return None
         status, errors, checksum = self._checks(frame, offload)
         data: Frame = frame
-        if card.CTRL.VME and tagged:
+        if tagged and card.CTRL.VME:
             data = b"".join((frame[:12], frame[16:]))
             status |= VP
         if not card.RCTL.value & _SECRC:
             data = b"".join((data, zlib.crc32(frame).to_bytes(FCS, "little")))
         status |= PIF if unsure else 0
-        stored = self._store(data, status, errors, checksum, tag if status & VP else 0, keep=keep)
-        if stored:
-            self._count_all(frame)
-        if stored and stored > 0:
-            card.count_received(len(frame), frame[0])
-            if len(data) <= card.RSRPD.value:
-                card.interrupts.cause(SRPD)
-            card.interrupts.received()
-        return bool(stored)
+        return Ready(data, status, errors, checksum, tag if status & VP else 0, length, frame[0])
 
-    def _size(self, frame: Frame) -> int:
-        """The frame's length, or 0 if it is too long (RCTL.LPE)."""
-        length = len(frame) + FCS
-        if length > (LONGEST_LPE if self.device.RCTL.value & _LPE else LONGEST):
-            self.device.count("ROC")
-            self._count_all(frame)
+    def _tell(self, stored: list[Ready]) -> None:
+        """These are in memory."""
+        card = self.device
+        card.count_received([ready.length for ready in stored], [ready.destination for ready in stored])
+        small = card.RSRPD.value
+        if small and any(len(ready.data) <= small for ready in stored):
+            card.interrupts.cause(SRPD)
+        card.interrupts.received()
+
+    # --- runs of frames, each of which has room in one buffer -----------------------------------------------------
+
+    def _take_run(self, frames: Sequence[Frame], offload: Offload | None) -> int:
+        """Stores frames, from the first on, with one fetch of descriptors and one write-back; says how many."""
+        card = self.device
+        ring, head, tail = card.RDLEN.value >> 4, card.RDH.value, card.RDT.value
+        if not (head < ring and tail < ring) or len(frames) < FEWEST:
             return 0
-        return length
+        free = (tail - head) % ring
+        count = min(free, ring - head, len(frames))
+        size, dma = self.buffer_size, card.dma
+        base = (card.RDBAH.value << 32 | card.RDBAL.value) + head * DESCRIPTOR
+        stored: list[Ready] = []
+        done = 0
+        try:
+            written = bytearray(dma.read(base, count * DESCRIPTOR)) if count else bytearray()
+            for frame in frames:
+                if len(stored) == count or len(frame) + FCS > size:
+                    break
+                ready = self._ready(frame, offload)
+                done += 1
+                if ready is None:
+                    continue
+                at = len(stored) * DESCRIPTOR
+                data, status, errors, checksum, tag, *_ = ready
+                dma.write(int.from_bytes(written[at : at + 8], "little"), data)
+                _REST.pack_into(written, at + 8, len(data), checksum, status | DD | EOP, errors, tag)
+                stored.append(ready)
+        except GuestMemoryError:
+            self._unreachable(head + len(stored))
+            done = max(done, 1)
+        if stored:
+            try:
+                dma.write(base, memoryview(written)[: len(stored) * DESCRIPTOR])
+            except GuestMemoryError:
+                self._unreachable(head)
+                return done
+        if stored:
+            card.RDH.value = (head + len(stored)) % ring
+            self._check_threshold(ring, free, len(stored))
+            for ready in stored:
+                self._count_all(ready.length)
+            self._tell(stored)
+        return done
 
-    def _count_all(self, frame: Frame) -> None:
+    # --- counting, flow control -----------------------------------------------------------------------------------
+
+    def _count_all(self, length: int) -> None:
         self.device.count("TPR")
-        self.device.count_octets("TOR", len(frame) + FCS)
+        self.device.count_octets("TOR", length + FCS)
 
     def _pause(self, frame: Frame) -> None:
         """Flow control (IEEE 802.3, annex 31B): the network's end never sends faster than we take."""
-        self._count_all(frame)
+        self._count_all(len(frame))
         if frame[14:16] != b"\0\1":
             self.device.count("FCRUC")
         else:
@@ -108,10 +199,12 @@ class Receive(Component):
     # --- checksums (3.2.9) ---------------------------------------------------------------------------------------
 
     def _checks(self, frame: Frame, offload: Offload | None) -> tuple[int, int, int]:
-        """Status, errors, and the packet checksum."""
+        """Status, errors, and the packet checksum: of all of the packet (PCSS 0) it isn't computed."""
         control = self.device.RXCSUM
+        if not control.value:
+            return IXSM, 0, 0
         checksum = 0
-        if len(frame) > control.PCSS:
+        if 0 < control.PCSS < len(frame):
             value = ~ones_sum(memoryview(frame)[control.PCSS :]) & 0xFFFF
             checksum = (value & 0xFF) << 8 | value >> 8
         if not control.value & 0x700:
@@ -138,9 +231,10 @@ class Receive(Component):
         size = _BUFFER_SIZES[control.BSIZE]
         return size * 16 if control.BSEX and control.BSIZE else size
 
-    def _store(self, data: Frame, status: int, errors: int, checksum: int, tag: int, *, keep: bool) -> int:
+    def _store(self, ready: Ready, *, keep: bool) -> int:
         """1: it is in memory; -1: it is lost; 0: it must wait."""
         card = self.device
+        data = ready.data
         ring, head, tail = card.RDLEN.value >> 4, card.RDH.value, card.RDT.value
         size = self.buffer_size
         needed = -(-len(data) // size)
@@ -155,16 +249,23 @@ class Receive(Component):
             card.interrupts.cause(RXO)
             return -1
         try:
-            self._write(data, size, ring, head, needed, (status, errors, checksum, tag))
+            self._write(ready, size, ring, head, needed)
         except GuestMemoryError:
-            card.PCI_STATUS.RECEIVED_MASTER_ABORT = 1
-            self.guest_error(f"RDT: receive descriptor {head} or its buffer isn't memory (section 3.2.3)")
+            self._unreachable(head)
             return -1
         card.RDH.value = (head + needed) % ring
-        threshold = ring >> card.RCTL.RDMTS + 1
-        if free - needed <= threshold < free:
-            card.interrupts.cause(RXDMT0)
+        self._check_threshold(ring, free, needed)
         return 1
+
+    def _unreachable(self, descriptor: int) -> None:
+        self.device.PCI_STATUS.RECEIVED_MASTER_ABORT = 1
+        self.guest_error(f"RDT: receive descriptor {descriptor} or its buffer isn't memory (section 3.2.3)")
+
+    def _check_threshold(self, ring: int, free: int, used: int) -> None:
+        """RXDMT0, when so few descriptors are left for the first time."""
+        threshold = ring >> self.device.RCTL.RDMTS + 1
+        if free - used <= threshold < free:
+            self.device.interrupts.cause(RXDMT0)
 
     def _valid(self, ring: int, head: int, tail: int, needed: int) -> bool:
         for name, index in (("RDH", head), ("RDT", tail)):
@@ -176,13 +277,11 @@ class Receive(Component):
             return False
         return True
 
-    def _write(
-        self, data: Frame, size: int, ring: int, head: int, needed: int, what: tuple[int, int, int, int]
-    ) -> None:
+    def _write(self, ready: Ready, size: int, ring: int, head: int, needed: int) -> None:
         """All of the data first, so that no descriptor says that something is there before it is."""
         dma = self.device.dma
         base = self.device.RDBAH.value << 32 | self.device.RDBAL.value
-        status, errors, checksum, tag = what
+        data, status, errors, checksum, tag, *_ = ready
         view = memoryview(data)
         places: list[tuple[int, bytes]] = []
         for number in range(needed):

@@ -6,6 +6,8 @@ All of them are counted in frames or, the octets, in bytes with the frame check 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
 
 from southbridge.pci import MmioBar, PciDevice
 from southbridge.registers import RC, RO, Register, RegisterSpec
@@ -120,13 +122,15 @@ class Statistics(PciDevice):
         if destination & 1:
             _add(self.BPTC if destination == 0xFF else self.MPTC, packets)
 
-    def count_received(self, length: int, destination: int) -> None:
-        """A good frame came that a filter wanted."""
-        _add(self.GPRC, 1)
-        _add(vars(self)[_RECEIVED[bisect_left(_SIZES, length + FCS)]], 1)
-        _add_octets(self.GORCL, self.GORCH, length + FCS)
-        if destination & 1:
-            _add(self.BPRC if destination == 0xFF else self.MPRC, 1)
+    def count_received(self, lengths: Sequence[int], destinations: Sequence[int]) -> None:
+        """Good frames came that a filter wanted: their lengths, and the first bytes of their destinations."""
+        _add(self.GPRC, len(lengths))
+        _add_octets(self.GORCL, self.GORCH, sum(lengths) + len(lengths) * FCS)
+        for length, packets in Counter(lengths).items():
+            _add(vars(self)[_RECEIVED[bisect_left(_SIZES, length + FCS)]], packets)
+        for destination, packets in Counter(destinations).items():
+            if destination & 1:
+                _add(self.BPRC if destination == 0xFF else self.MPRC, packets)
 
     # --- reading -------------------------------------------------------------------------------------------------
 

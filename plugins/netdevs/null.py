@@ -25,5 +25,5 @@ class NullNetdev(NetworkBackend):
     def _drop(self, frame: Frame, offload: Offload | None) -> bool:
         return True
 
-    def _drop_all(self, frames: Sequence[Frame]) -> int:
+    def _drop_all(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         return len(frames)

@@ -372,11 +372,13 @@ class _Stream(_Wire):
             self._owner.ended(self, "the other end has closed the connection")
             return
         try:
-            for frame in self._in.feed(data):
-                if self._waiting or not self._owner.cable.send(frame):
-                    self._waiting.append(bytes(frame))
+            frames = list(self._in.feed(data))
         except FramingError as error:
             self._owner.ended(self, f"the other end doesn't talk as networks do: {error}")
+            return
+        if frames:
+            taken = self._owner.cable.send_batch(frames)
+            self._waiting.extend(bytes(frame) for frame in frames[taken:])
 
 
 class _Datagrams(_Wire):

@@ -51,7 +51,9 @@ class TapNetdev(NetworkBackend):
 
     def open(self) -> None:
         """Opens the interface. Raises SouthbridgeError."""
-        self._held: tuple[bytes, Offload | None] | None = None
+        self._held: list[bytes] = []  # what one turn brought and the card had no room for
+        self._offload: Offload | None = None
+        self._buffer = memoryview(bytearray(LARGEST + HEADER.size))
         self._watches_output = False
         self._header = True
         try:
@@ -153,32 +155,36 @@ class TapNetdev(NetworkBackend):
 
     def _readable(self) -> None:
         with self._lock:
-            for _ in range(FRAMES):
-                if self._held is not None or self._descriptor is None:
-                    break
-                try:
-                    data = os.read(self._descriptor, LARGEST + HEADER.size)
-                except BlockingIOError:
-                    return
-                except OSError as error:
-                    logger.warning("%s: %s", self.name, error.strerror)
-                    self._stop_reading()
-                    self.port.carrier = False
-                    return
-                self._deliver(data)
-            if self._held is not None:
+            if self._held or self._descriptor is None:
+                return
+            self._held, self._offload = self._read(self._descriptor)
+            if not self._deliver():
                 self._stop_reading()
 
-    def _deliver(self, data: bytes) -> None:
-        frame: Frame = data
-        offload = None
-        if self._header:
-            if len(data) <= HEADER.size:
-                return
-            frame = memoryview(data)[HEADER.size :]
-            offload = _CHECKED if data[0] & (NEEDS_CHECKSUM | DATA_VALID) else None
-        if not self.port.send(frame, offload):
-            self._held = bytes(frame), offload
+    def _read(self, descriptor: int) -> tuple[list[bytes], Offload | None]:
+        """The frames that are there, as many as one turn has, and whether the kernel vouches for all of them."""
+        frames: list[bytes] = []
+        header, checked = (HEADER.size, True) if self._header else (0, False)
+        buffer = self._buffer
+        try:
+            while len(frames) < FRAMES:
+                length = os.readv(descriptor, (buffer,))
+                if length > header:
+                    frames.append(bytes(buffer[header:length]))
+                    checked = checked and bool(buffer[0] & (NEEDS_CHECKSUM | DATA_VALID))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            logger.warning("%s: %s", self.name, error.strerror)
+            self._stop_reading()
+            self.port.carrier = False
+        return frames, _CHECKED if checked else None
+
+    def _deliver(self) -> bool:
+        """Gives the card what it has room for; False if something is left."""
+        if self._held:
+            del self._held[: self.port.send_batch(self._held, self._offload)]
+        return not self._held
 
     def _stop_reading(self) -> None:
         if self._loop is not None and self._descriptor is not None:
@@ -186,10 +192,8 @@ class TapNetdev(NetworkBackend):
 
     def _card_has_room(self) -> None:
         """On any thread."""
-        if self._held is not None and self.port.send(*self._held):
-            self._held = None
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._read_on)
+        if self._held and self._deliver() and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._read_on)
 
     def _read_on(self) -> None:
         with contextlib.suppress(OSError):

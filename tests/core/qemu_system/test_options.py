@@ -127,7 +127,7 @@ def test_the_description_that_is_printed_is_one(tmp_path: Path, capsys: pytest.C
         (["-smp", "3,maxcpus=2"], "-smp 3,maxcpus=2: 3 CPUs of at most 2"),
         (["-smp", "many"], "-smp many: cpus=many: expected a number"),
         (["-boot", "order=cc"], "-boot order=cc: order=cc: expected each of a, c, d, n once at most"),
-        (["-net", "user"], "-net user: there are no network cards; expected none"),
+        (["-net", "user"], "-net user: expected none; networks are given by -netdev and -device, or -nic"),
         (["-display", "gtk"], "-display gtk: there are no displays; expected none"),
         (["-device", "e1001"], "-device e1001: there is no device 'e1001'"),
         (["-device", "edu,id=a", "-device", "edu,id=a"], "-device edu,id=a: there are two devices 'a'"),
@@ -246,3 +246,94 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_domain_needs_its_number() -> None:
     with pytest.raises(SouthbridgeError, match="-xen-domid is missing"):
         describe(read(["-machine", "pc,accel=xen"]))
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def netdev(argument: str) -> dict[str, Any]:
+    (made,) = tree("-netdev", argument)["netdevs"].values()
+    assert isinstance(made, dict)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("argument", "made"),
+    [
+        ("user,id=n", {"type": "user"}),
+        (
+            "user,id=n,net=192.168.7.5,restrict=on,hostfwd=tcp::22-:22,hostfwd=udp::53-:53,tftp=/a,bootfile=b",
+            {
+                "type": "user",
+                "net": "192.168.7.0/24",
+                "restrict": True,
+                "hostfwd": ["tcp::22-:22", "udp::53-:53"],
+                "tftp": "/a",
+                "bootfile": "b",
+            },
+        ),
+        ("tap,id=n,ifname=vif1.0-emu,br=xenbr0,script=no,downscript=no", {"type": "tap", "ifname": "vif1.0-emu"}),
+        ("socket,id=n,listen=:1234", {"type": "socket", "host": "127.0.0.1", "port": 1234, "server": True}),
+        ("socket,id=n,connect=h:1", {"type": "socket", "host": "h", "port": 1, "server": False}),
+        ("socket,id=n,mcast=230.0.0.1:5", {"type": "socket", "mode": "multicast", "host": "230.0.0.1", "port": 5}),
+        (
+            "socket,id=n,udp=:7,localaddr=127.0.0.1:8",
+            {
+                "type": "socket",
+                "mode": "datagram",
+                "host": "127.0.0.1",
+                "port": 7,
+                "local_host": "127.0.0.1",
+                "local_port": 8,
+            },
+        ),
+        (
+            "stream,id=n,server=on,addr.type=unix,addr.path=/s",
+            {"type": "socket", "path": "/s", "server": True},
+        ),
+        (
+            "dgram,id=n,local.type=unix,local.path=/a,remote.type=unix,remote.path=/b",
+            {"type": "socket", "mode": "datagram", "path": "/b", "local_path": "/a"},
+        ),
+        (
+            "dgram,id=n,remote.type=inet,remote.host=230.0.0.1,remote.port=5",
+            {"type": "socket", "mode": "multicast", "host": "230.0.0.1", "port": 5},
+        ),
+    ],
+)
+def test_networks(argument: str, made: dict[str, Any]) -> None:
+    assert netdev(argument) == made
+
+
+def test_cards_on_networks() -> None:
+    plain = tree("-nic", "user,mac=52:54:00:00:00:01", "-netdev", "user,id=n", "-device", "e1000,netdev=n,romfile=")
+    assert plain["devices"]["nic0"] == {"type": "e1000", "netdev": "nic0-net", "mac": "52:54:00:00:00:01"}
+    assert plain["devices"]["e1000-1"] == {"type": "e1000", "netdev": "n", "romfile": ""}
+    assert plain["netdevs"] == {"nic0-net": {"type": "user"}, "n": {"type": "user"}}
+    assert "netdevs" not in tree("-nic", "none", "-net", "none")
+    hubs = tree("-netdev", "user,id=n", "-netdev", "hubport,id=h,hubid=0,netdev=n")["netdevs"]
+    assert hubs == {
+        "n": {"type": "user"},
+        "hub0": {"type": "hub"},
+        "h": {"type": "hubport", "hub": "hub0", "netdev": "n"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "argument", "message"),
+    [
+        ("-netdev", "user", "id=... is missing"),
+        ("-netdev", "bridge,id=n", "expected user, tap"),
+        ("-netdev", "user,id=n,net=x", "net=x"),
+        ("-netdev", "tap,id=n,script=/etc/up", "no scripts are run"),
+        ("-netdev", "tap,id=n,hostfwd=tcp::1-:1", "only a user network has port forwards"),
+        ("-netdev", "socket,id=n", "expected listen"),
+        ("-netdev", "socket,id=n,listen=1", "expected host:port"),
+        ("-netdev", "stream,id=n,addr.type=vsock", "expected inet or unix"),
+        ("-nic", "user,model=e100", "expected e1000"),
+        ("-net", "user", "expected none"),
+    ],
+)
+def test_networks_that_there_are_not(option: str, argument: str, message: str) -> None:
+    with pytest.raises(SouthbridgeError, match=message):
+        read([option, argument])

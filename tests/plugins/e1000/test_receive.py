@@ -5,6 +5,10 @@ from __future__ import annotations
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from southbridge.testing import Bench
+from southbridge.testing.bench import FlatBenchMemory, WindowedBenchMemory
 
 from tests.plugins.e1000.driver import (
     BAM,
@@ -311,3 +315,52 @@ def test_a_ring_that_is_too_small_for_a_packet(driver: Driver) -> None:
     driver.start_receiver(8, control=EN | LPE | SECRC, size=256)
     assert driver.line.give(frame(length=2048))
     assert "a packet needs 8 descriptors of a ring of 8" in driver.bench.guest_errors[-1]
+
+
+# --- several at once -------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.integers(60, 3000), st.booleans()), max_size=60),
+    st.integers(8, 40),
+    st.integers(1, 30),
+    st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_several_at_once_are_as_one_by_one(
+    lengths: list[tuple[int, bool]], ring: int, back: int, windowed: bool
+) -> None:
+    """Two cards get the same frames, one of them in batches: memory, registers and what is left over are the same."""
+    frames = [
+        frame(bytes([number & 0xFF]) * (length - 14), to=MAC if mine else OTHER)
+        for number, (length, mine) in enumerate(lengths)
+    ]
+    states = []
+    for batches in (False, True):
+        bench = Bench(WindowedBenchMemory if windowed else FlatBenchMemory)
+        driver = Driver(bench)
+        ring -= ring % 8
+        driver.start_receiver(ring, control=EN | BAM | LPE)
+        left = list(frames)
+        for _ in range(3):
+            if batches:
+                del left[: driver.line.port.send_batch(left)]
+            else:
+                while left and driver.line.give(left[0]):
+                    del left[0]
+            driver.write(RDT, (driver.read(RDT) + min(back, ring - 1)) % ring)
+        registers = driver.card.save()["registers"]
+        registers.pop("RNBC")
+        states.append((left, registers, bench.read_memory(RX_RING, 16 * ring), driver.packets()))
+        bench.close()
+    assert states[0] == states[1]
+
+
+def test_a_bad_buffer_in_the_middle_of_several(driver: Driver) -> None:
+    driver.start_receiver()
+    driver.bench.write_memory(RX_RING + 32, (0xF000_0000).to_bytes(8, "little"))
+    frames = [frame(bytes([number]), length=60) for number in range(6)]
+    assert driver.line.port.send_batch(frames) == 6
+    assert driver.packets() == frames[:2]
+    assert driver.read(RDH) == 2
+    assert "receive descriptor 2 or its buffer" in driver.bench.guest_errors[-1]
