@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from tests.linux.guest import answer, describe, run_linux, said
+from tests.linux.guest import answer, control_sockets, describe, run_linux, said, say
 from tests.linux.initramfs import initramfs
 from tests.linux.packages import programs
 from tests.linux.peer import MAC, Peer
@@ -154,3 +154,38 @@ def test_the_drivers_own_self_test(tmp_path: Path) -> None:
     assert int(answer(text, "registers")) > 50
     for kind in ("10,half", "100,full", "1000,full"):
         assert answer(text, f"negotiated {kind}") == kind.replace(",", " ")
+
+
+LIVING = (
+    UP
+    + """\
+busybox udhcpc -i eth0 -s /lease -n -q -t 10 -T 1 > /tmp/dhcp 2>&1; grep ^lease /tmp/dhcp
+busybox wget -q -O - http://10.0.2.2:PORT/data > /tmp/page & load=$!
+for what in swap save swap; do
+  until [ "$(stat -c %s /tmp/page)" != "$before" ]; do usleep 10000; done
+  before=$(stat -c %s /tmp/page)
+  echo "ready: $what"
+  usleep 200000
+done
+wait $load
+echo "http: $(sha256sum < /tmp/page)"
+"""
+)
+
+
+def test_a_download_survives_other_accelerators_and_snapshots(tmp_path: Path) -> None:
+    data = Random("living").randbytes(24 << 20)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "data").write_bytes(data)
+    with web_server(tmp_path / "files") as port, control_sockets():
+        machine = describe(
+            tmp_path,
+            initramfs(LIVING.replace("PORT", str(port)), ["e1000", "af_packet"], programs={"lease": LEASE}),
+            devices=["nic0: {type: e1000, netdev: net0}"],
+            netdevs=["net0: {type: user}"],
+        )
+        swap = say("swap", "ID", "unicorn", to="running")
+        save = say("snapshot", "save", "ID", str(tmp_path / "snapshot"), to="running")
+        text = said(run_linux(machine, then=[(b"ready: swap", swap), (b"ready: save", save), (b"ready: swap", swap)]))
+    assert answer(text, "http") == f"{sha256(data).hexdigest()}  -"
+    assert (tmp_path / "snapshot").exists()
