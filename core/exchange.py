@@ -174,6 +174,8 @@ def _plugged_cpus(machine: Machine, saved: dict[str, Any]) -> dict[int, str]:
     except ValidationError as error:
         first = error.errors()[0]
         raise SouthbridgeError(f"the saved state: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if not (state.cpus or state.plugged_cpus or machine.vcpus):  # neither has begun to run
+        return dict(machine.plugged_cpus)
     if state.plugged_cpus is None:
         plugged = dict.fromkeys(range(len(state.cpus)), "")
     else:

@@ -235,6 +235,9 @@ def test_a_process_without_standard_descriptors(main_loop: CharLoop, make: Make)
 PROGRAM = """
 import asyncio, os, signal, sys, threading
 from southbridge.plugins.chardevs.stdio import StdioChardev
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):  # whatever the tests' own parent ignores
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 backend = StdioChardev()
 backend.open()
 loop = asyncio.new_event_loop()

@@ -97,8 +97,14 @@ def test_a_large_segment_goes_to_the_kernel_whole(card: NetworkLine, loop: Netwo
         port = server.getsockname()[1]
         unfinished = Offload(checksum_start=34, checksum_offset=16)
         card.give(packet(tcp_segment(port, b"", flags=0x02, sequence=99), TCP, to), unfinished)
-        loop.until(lambda: any(frame[23:24] == b"\6" and frame[47] == 0x12 for frame in card.frames))
-        (acknowledged,) = struct.unpack_from(">I", card.frames[-1], 38)
+        answers: list[bytes] = []
+
+        def answered() -> bool:
+            answers.extend(frame for frame in card.frames if frame[23:24] == b"\6" and frame[47] == 0x12)
+            return bool(answers)
+
+        loop.until(answered)
+        (acknowledged,) = struct.unpack_from(">I", answers[0], 38)
         common = {"sequence": 100, "acknowledged": acknowledged + 1}
         card.give(packet(tcp_segment(port, b"", flags=0x10, **common), TCP, to), unfinished)
         server.settimeout(20)

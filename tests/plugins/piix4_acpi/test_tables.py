@@ -69,6 +69,7 @@ def test_without_firmware_they_lead_from_the_root_to_the_facs(pc: Machine, table
 
 
 def test_too_much_is_an_error_before_the_machine_runs(bench: Bench) -> None:
+    bench.machine.firmware_config.shown = True
     chip = bench.plug("piix4_acpi", addr="01.3")
     bench.plug(Wordy)
     with pytest.raises(
@@ -78,6 +79,7 @@ def test_too_much_is_an_error_before_the_machine_runs(bench: Bench) -> None:
 
 
 def test_a_device_that_comes_and_says_too_much_leaves_them_as_they_were(bench: Bench, caplog: Any) -> None:
+    bench.machine.firmware_config.shown = True
     chip = bench.plug("piix4_acpi", addr="01.3")
     chip.machine_created()
     bench.plug(Wordy)

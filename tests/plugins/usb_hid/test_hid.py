@@ -218,6 +218,8 @@ def test_what_happened_before_it_was_configured_is_forgotten(bench: Bench) -> No
             dx=st.integers(-500, 500),
             dy=st.integers(-500, 500),
             dz=st.integers(-3, 3),
+            x=st.none(),
+            y=st.none(),
             pressed=st.sampled_from((0, LEFT)),
             released=st.sampled_from((0, LEFT)),
         ),
