@@ -118,10 +118,15 @@ def check_state(machine: Machine, saved: dict[str, Any]) -> None:
 
     What an accelerator can't represent shows only when it is loaded.
     """
+    _checked(machine, saved)
+
+
+def _checked(machine: Machine, saved: dict[str, Any]) -> tuple[dict[int, str], list[X86State]]:
+    """What `check_state` checks; the CPUs that `saved` is of, as in Machine.plugged_cpus, and their states."""
     plugged = _plugged_cpus(machine, saved)
     if gone := machine.plugged_cpus.keys() - plugged:
         raise SouthbridgeError(f"the saved state is of a machine without CPU {min(gone)}, which can't be taken out")
-    _cpu_states(saved["cpus"])
+    states = _cpu_states(saved["cpus"])
     devices = saved["devices"]
     if devices.keys() != machine.devices.keys():
         different = ", ".join(sorted(devices.keys() ^ machine.devices.keys()))
@@ -131,13 +136,12 @@ def check_state(machine: Machine, saved: dict[str, Any]) -> None:
     before = machine.msrs.save()
     machine.msrs.load(saved["msrs"])
     machine.msrs.load(before)
+    return plugged, states
 
 
 def load_state(machine: Machine, saved: dict[str, Any]) -> None:
     """Takes over what `save_state` gave. Raises SouthbridgeError; unless `check_state` did, the machine is lost."""
-    check_state(machine, saved)
-    states = _cpu_states(saved["cpus"])
-    plugged = _plugged_cpus(machine, saved)
+    plugged, states = _checked(machine, saved)
     for index in plugged.keys() - machine.plugged_cpus.keys():
         add_cpu(machine, index, plugged[index])
     machine.plugged_cpus = plugged
