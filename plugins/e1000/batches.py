@@ -12,6 +12,7 @@ import numpy.typing as npt
 from southbridge.errors import GuestMemoryError
 
 from .statistics import FCS
+from .transmit import FEWEST
 
 if TYPE_CHECKING:
     from .device import E1000
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 Words = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
-FEWEST = 4
-"""From here on a run is worth its trouble."""
 SPAN = 16 << 10
 """How far apart its packets may be, on average: what lies between the first and the last is mapped at once."""
 SHORTEST, LONGEST = 60, 16_288

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from southbridge.annotations import Within
 from southbridge.component import Component, State
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ WORDS = 64
 CHECKSUM, SUM = 0x3F, 0xBABA
 """The last word makes the sum of all of them this (section 5.6.35)."""
 
-Word16 = Annotated[int, Field(ge=0, le=0xFFFF)]
+Word16 = Annotated[int, Within(0, 0xFFFF)]
 
 _SK, _CS, _DI, _DO = 1, 2, 4, 8
 _COMMAND_BITS = 8

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from southbridge.annotations import Within
 from southbridge.component import State
 from southbridge.pci import IoBar
 from southbridge.registers import RO, WO, bit, bits
 
 from .statistics import BAR0, Statistics
 
-Word = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+Word = Annotated[int, Within(0, 0xFFFF_FFFF)]
 
 ADDRESSES = 16
 """Entries of the receive address array."""

@@ -10,12 +10,11 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from southbridge.annotations import Length, Within
 from southbridge.component import Component, State, timer
 from southbridge.errors import GuestMemoryError
 from southbridge.net import Frame, Gso, Takes
 
-from .batches import FEWEST, Run
 from .offloads import Context, checksums, insert_checksum, segments, unsegmented
 from .registers import TXD_LOW, TXQE
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 DESCRIPTOR = 16
 BATCH = 256
 """Descriptors that are fetched at once. The hardware keeps 64, but a fetch costs it less."""
+FEWEST = 4
+"""From here on a run of plain packets is worth its trouble."""
 TURN_DESCRIPTORS, TURN_BYTES = 1024, 1 << 20
 """What one turn does."""
 DESCRIPTOR_NS, BYTE_NS = 500, 8
@@ -43,8 +44,8 @@ LONGEST_SEGMENTED = 65_535 + 240
 MOST_SEGMENTS = 1024
 
 _QUADWORDS = struct.Struct("<QQ")
-Quadword = Annotated[int, Field(ge=0, lt=1 << 64)]
-HeldFrame = Annotated[bytes, Field(max_length=LONGEST_SEGMENTED)]
+Quadword = Annotated[int, Within(0, (1 << 64) - 1)]
+HeldFrame = Annotated[bytes, Length(0, LONGEST_SEGMENTED)]
 
 
 class Transmit(Component):
@@ -141,6 +142,8 @@ class Transmit(Component):
         card = self.device
         if self.begun or card.loopback or len(raw) < FEWEST * DESCRIPTOR:
             return 0
+        from .batches import Run  # only now: NumPy takes time to import
+
         run = Run(raw)
         if not run.send(card):
             return 0

@@ -9,7 +9,7 @@ import threading
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator
+from southbridge.annotations import Checked
 from southbridge.errors import SouthbridgeError
 from southbridge.net import Frame, FrameQueue, NetworkBackend, NetworkPort, Offload
 from southbridge.properties import FilePath, Property
@@ -77,10 +77,10 @@ def _check_address(text: str) -> str:
     return text
 
 
-ForwardText = Annotated[str, AfterValidator(_check_forward)]
-Network = Annotated[str, AfterValidator(_check_network)]
-Network6 = Annotated[str, AfterValidator(_check_network6)]
-Address = Annotated[str, AfterValidator(_check_address)]
+ForwardText = Annotated[str, Checked(_check_forward)]
+Network = Annotated[str, Checked(_check_network)]
+Network6 = Annotated[str, Checked(_check_network6)]
+Address = Annotated[str, Checked(_check_address)]
 
 
 class UserNetdev(NetworkBackend):

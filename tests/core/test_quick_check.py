@@ -140,13 +140,17 @@ import sys
 from southbridge.builder import build
 from southbridge.control.builtin import MachineCommands
 from southbridge.description.model import load
-machine = build(load("pc", ["chardevs.serial0.type=null", "accelerator=unicorn"]))
+machine = build(load("pc", ["chardevs.serial0.type=null", "accelerator=unicorn", *sys.argv[1:]]))
 MachineCommands(machine, lambda name, data: None)
 machine.close()
 print([name for name in ("pydantic", "numpy", "typer", "rich") if name in sys.modules])
 """
 
 
-def test_a_machine_is_built_without_what_takes_long_to_import() -> None:
-    done = subprocess.run([sys.executable, "-c", BUILDS], capture_output=True, text=True)
+CARD = ("netdevs.net.type=user", "devices.card.type=e1000", "devices.card.netdev=net")
+
+
+@pytest.mark.parametrize("settings", [(), CARD], ids=["pc", "with a network"])
+def test_a_machine_is_built_without_what_takes_long_to_import(settings: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-c", BUILDS, *settings], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
