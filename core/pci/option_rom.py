@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RealizeError
+from ..memory.ram import RamBlock
+from ..memory.regions import Ram
 from ..units import format_size
+
+if TYPE_CHECKING:
+    from .device import PciDevice
 
 SIGNATURE = b"\x55\xaa"
 
@@ -36,3 +42,10 @@ def read_rom(id: str, image: str, *, kind: str, folders: Sequence[str], package:
         size = f"more than {limit}" if len(contents) > largest else format_size(len(contents))
         raise RealizeError(f"{id}: romfile: {path} ({size}) isn't an option ROM of at most {limit}")
     return contents
+
+
+def rom_region(device: PciDevice, contents: bytes, size: int) -> Ram:
+    """`contents` as the memory of `size` bytes that the device's ROM BAR shows."""
+    block = RamBlock(f"{device.id}.rom", size)
+    block.view[: len(contents)] = contents
+    return Ram(block.name, block, readonly=True, owner=device)

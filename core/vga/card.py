@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from ..memory.ram import RamBlock
 from ..memory.regions import Alias, Container, Ram
 from ..pci import MemoryBar, PciDevice
+from ..pci.option_rom import rom_region
 from ..properties import Property
 from ..units import KiB
 from .memory import MAPS, WINDOW_SIZE, VgaMemory
@@ -19,7 +21,7 @@ WINDOW = 0xA_0000
 ROM_SIZE = 64 * KiB
 
 
-class VgaCard(PciDevice):
+class VgaCard(PciDevice, ABC):
     """A card. Its class has a part `vga`, a BAR `rom`, and says how large the memory is and what mode it is in."""
 
     default_rom: ClassVar[str] = ""
@@ -33,13 +35,13 @@ class VgaCard(PciDevice):
     # --- for cards ---------------------------------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def vram_size(self) -> int:
         """How much video memory it has, in bytes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find_mode(self) -> Mode:
         """What it shows now."""
-        raise NotImplementedError
 
     def make_window(self) -> VgaWindow:
         """What answers at A0000h."""
@@ -55,9 +57,7 @@ class VgaCard(PciDevice):
         self.vram = Ram(f"{self.id}.vram", block, owner=self)
         self.vga.memory = VgaMemory(self.vga, block)
         if contents:
-            self.rom_block = RamBlock(f"{self.id}.rom", ROM_SIZE)
-            self.rom_block.view[: len(contents)] = contents
-            self.rom.add(0, Ram(f"{self.id}.rom", self.rom_block, readonly=True, owner=self))
+            self.rom.add(0, rom_region(self, contents, ROM_SIZE))
         for region, base in ((self.vga.mono, MONO), (self.vga.common, COMMON), (self.vga.color, COLOR)):
             self.claim_ports(region, base)
         self.window = self.make_window()

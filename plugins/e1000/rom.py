@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from southbridge.errors import RealizeError
-from southbridge.memory.ram import RamBlock
-from southbridge.memory.regions import Ram
 from southbridge.pci import MemoryBar
-from southbridge.pci.option_rom import find_rom, read_rom
+from southbridge.pci.option_rom import find_rom, read_rom, rom_region
 from southbridge.properties import Property
 from southbridge.units import KiB
 
@@ -38,9 +36,7 @@ class WithRom(Tables):
         contents = self._rom_contents()
         super().realize()
         if contents:
-            block = RamBlock(f"{self.id}.rom", ROM_SIZE)
-            block.view[: len(contents)] = contents
-            self.rom.add(0, Ram(f"{self.id}.rom", block, readonly=True, owner=self))
+            self.rom.add(0, rom_region(self, contents, ROM_SIZE))
         if self.bootindex is not None:
             try:
                 self.machine.firmware_config.add_boot_device(self.bootindex, self._path())

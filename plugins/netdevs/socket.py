@@ -12,6 +12,7 @@ import logging
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from pathlib import Path
 from typing import Any, Literal
@@ -253,14 +254,8 @@ class SocketNetdev(NetworkBackend):
         while frames and self.cable.send(frames[0]):
             frames.popleft()
 
-    @contextlib.contextmanager
-    def locked(self) -> Any:
-        """With the machine lock."""
-        with self.lock:
-            yield
 
-
-class _Wire:
+class _Wire(ABC):
     """What the two kinds have in common: when the descriptor is watched."""
 
     def __init__(self, owner: SocketNetdev, receiver: socket.socket, sender: socket.socket) -> None:
@@ -288,15 +283,17 @@ class _Wire:
         for end in (self._receiver, self._sender):
             end.close()
 
+    @abstractmethod
     def send(self, frame: Frame) -> bool:
-        raise NotImplementedError
+        """Sends a frame, or keeps it; False if there is no room."""
 
     def flush(self) -> bool:
         """Sends what is left of a frame; True once there is room for another."""
         return True
 
+    @abstractmethod
     def read(self) -> None:
-        raise NotImplementedError
+        """Takes what came."""
 
     def _readable(self) -> None:
         with self._owner.lock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -15,9 +14,9 @@ from southbridge.control.client import find_machine
 from southbridge.control.folder import live
 
 from tests.guests.conversation import plain
-from tests.guests.southbridge import PROGRAM
-from tests.linux.guest import CMDLINE, PATIENCE_S, answer, control_sockets, describe, run_linux, said
-from tests.linux.initramfs import EXIT_STATUS, initramfs
+from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said
+from tests.linux.initramfs import initramfs
+from tests.linux.snapshots import go_on
 
 MIB = 1 << 20
 DISK, OTHER, DATA = (Random(name).randbytes(MIB) for name in ("usb disk", "usb other", "usb data"))
@@ -239,14 +238,7 @@ def test_a_disk_is_read_on_across_an_exchange_of_accelerators_and_a_snapshot(tmp
             (b"count: 4", tell(("stop", {}), ("snapshot-save", {"path": str(snapshot)}), ("quit", {}))),
         ],
     )
-    after = subprocess.run(
-        [PROGRAM, "snapshot", "restore", snapshot],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        timeout=PATIENCE_S,
-    )
-    assert after.returncode == EXIT_STATUS, after.stdout[-2000:]
-    text = plain(before.output + after.stdout).decode("ascii", "replace")
+    text = plain(before.output + go_on(snapshot)).decode("ascii", "replace")
     assert [answer(text, f"read {count}") for count in range(1, COUNTS + 1)] == [digest(DISK)] * COUNTS
     assert answer(text, "errors") == "0"
 
