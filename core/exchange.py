@@ -44,22 +44,22 @@ def exchange(machine: Machine, new: Accelerator) -> Callable[[], None]:
     old = machine.accelerator
     assert old is not None
     machine.offload.end()
-    before = [thread.vcpu for thread in machine.vcpus]
+    before = [thread.vcpu for thread in machine.cpus.threads]
     made: list[Vcpu] = []
     try:
-        states = [thread.save() for thread in machine.vcpus]
+        states = [thread.save() for thread in machine.cpus.threads]
         new.attach(machine)
         machine.hooks.unregister(PLUGIN)
         machine.accelerator = new
         join(machine.hooks, new, machine)
-        for thread, state in zip(machine.vcpus, states, strict=True):
+        for thread, state in zip(machine.cpus.threads, states, strict=True):
             thread.vcpu = new.create_vcpu(thread.index)
             made.append(thread.vcpu)
             thread.load(state)
         machine.offload.begin()
     except Exception as error:
         machine.offload.end()
-        for thread, vcpu in zip(machine.vcpus, before, strict=True):
+        for thread, vcpu in zip(machine.cpus.threads, before, strict=True):
             thread.vcpu = vcpu
         machine.accelerator = old
         _leave(machine, new, made)
@@ -68,7 +68,7 @@ def exchange(machine: Machine, new: Accelerator) -> Callable[[], None]:
         if not isinstance(error, SouthbridgeError | AcceleratorFailure | ValueError):
             raise
         raise SouthbridgeError(f"{name_of(new)} can't take over: {error}; {name_of(old)} goes on") from error
-    machine.interrupt_changed()
+    machine.cpus.interrupt_changed()
 
     def free() -> None:
         for vcpu in before:
@@ -80,7 +80,7 @@ def exchange(machine: Machine, new: Accelerator) -> Callable[[], None]:
 
 def fall_back(machine: Machine, vcpu: Vcpu, error: AcceleratorFailure) -> None:
     """The next of the machine's `fallbacks` takes over, for the CPU `vcpu` that met `error`."""
-    if all(thread.vcpu is not vcpu for thread in machine.vcpus):
+    if all(thread.vcpu is not vcpu for thread in machine.cpus.threads):
         return  # another CPU's failure brought the exchange about already
     if not machine.fallbacks:
         raise error
@@ -99,12 +99,12 @@ def _leave(machine: Machine, accelerator: Accelerator, vcpus: list[Vcpu]) -> Non
 def save_state(machine: Machine) -> dict[str, Any]:
     """The clock, the CPUs and the devices, as plain data; memory isn't in it."""
     machine.offload.end()
-    plugged = machine.plugged_cpus
+    plugged = machine.cpus.plugged
     try:
         return {
             "clock": machine.clock.now(),
-            "cpus": [thread.save().to_dict() for thread in machine.vcpus],
-            "plugged_cpus": [{"index": thread.index, "id": plugged[thread.index]} for thread in machine.vcpus],
+            "cpus": [thread.save().to_dict() for thread in machine.cpus.threads],
+            "plugged_cpus": [{"index": thread.index, "id": plugged[thread.index]} for thread in machine.cpus.threads],
             "msrs": machine.msrs.save(),
             "power": machine.power.save(),
             "devices": {id: device.save() for id, device in machine.devices.items()},
@@ -122,9 +122,9 @@ def check_state(machine: Machine, saved: dict[str, Any]) -> None:
 
 
 def _checked(machine: Machine, saved: dict[str, Any]) -> tuple[dict[int, str], list[X86State]]:
-    """What `check_state` checks; the CPUs that `saved` is of, as in Machine.plugged_cpus, and their states."""
+    """What `check_state` checks; the CPUs that `saved` is of, as in Cpus.plugged, and their states."""
     plugged = _plugged_cpus(machine, saved)
-    if gone := machine.plugged_cpus.keys() - plugged:
+    if gone := machine.cpus.plugged.keys() - plugged:
         raise SouthbridgeError(f"the saved state is of a machine without CPU {min(gone)}, which can't be taken out")
     states = _cpu_states(saved["cpus"])
     devices = saved["devices"]
@@ -142,9 +142,9 @@ def _checked(machine: Machine, saved: dict[str, Any]) -> tuple[dict[int, str], l
 def load_state(machine: Machine, saved: dict[str, Any]) -> None:
     """Takes over what `save_state` gave. Raises SouthbridgeError; unless `check_state` did, the machine is lost."""
     plugged, states = _checked(machine, saved)
-    for index in plugged.keys() - machine.plugged_cpus.keys():
+    for index in plugged.keys() - machine.cpus.plugged.keys():
         add_cpu(machine, index, plugged[index])
-    machine.plugged_cpus = plugged
+    machine.cpus.plugged = plugged
     devices = saved["devices"]
     machine.offload.end()
     machine.clock.set(saved["clock"])
@@ -153,22 +153,22 @@ def load_state(machine: Machine, saved: dict[str, Any]) -> None:
     with machine.memory.transaction(), machine.ports.transaction():
         for id, device in machine.devices.items():
             device.load(devices[id])
-    for thread, state in zip(machine.vcpus, states, strict=True):
+    for thread, state in zip(machine.cpus.threads, states, strict=True):
         try:
             thread.load(state)
         except ValueError as error:
             raise SouthbridgeError(f"the saved state of CPU {thread.index}: {error}") from None
     machine.offload.begin()
-    machine.interrupt_changed()
+    machine.cpus.interrupt_changed()
 
 
 def plug_saved_cpus(machine: Machine, saved: dict[str, Any]) -> None:
     """`machine`, which didn't run yet, has the CPUs that `saved` is of. Raises SouthbridgeError if it can't have."""
-    machine.plugged_cpus = _plugged_cpus(machine, saved)
+    machine.cpus.plugged = _plugged_cpus(machine, saved)
 
 
 def _plugged_cpus(machine: Machine, saved: dict[str, Any]) -> dict[int, str]:
-    """The CPUs that `saved` is of, as in Machine.plugged_cpus."""
+    """The CPUs that `saved` is of, as in Cpus.plugged."""
     from pydantic import ValidationError
 
     from .machine_state import MachineState
@@ -178,8 +178,8 @@ def _plugged_cpus(machine: Machine, saved: dict[str, Any]) -> dict[int, str]:
     except ValidationError as error:
         first = error.errors()[0]
         raise SouthbridgeError(f"the saved state: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if not (state.cpus or state.plugged_cpus or machine.vcpus):  # neither has begun to run
-        return dict(machine.plugged_cpus)
+    if not (state.cpus or state.plugged_cpus or machine.cpus.threads):  # neither has begun to run
+        return dict(machine.cpus.plugged)
     if state.plugged_cpus is None:
         plugged = dict.fromkeys(range(len(state.cpus)), "")
     else:
@@ -188,9 +188,9 @@ def _plugged_cpus(machine: Machine, saved: dict[str, Any]) -> dict[int, str]:
             raise SouthbridgeError("the saved state: plugged_cpus: not in their order")
         if len(plugged) != len(state.cpus):
             raise SouthbridgeError(f"the saved state has {len(state.cpus)} of its {len(plugged)} CPUs")
-    if 0 not in plugged or max(plugged) >= machine.max_cpus:
+    if 0 not in plugged or max(plugged) >= machine.cpus.max:
         raise SouthbridgeError(
-            f"the saved state is of a machine with {max(plugged, default=-1) + 1} CPUs; this one has {machine.max_cpus}"
+            f"the saved state is of a machine with {max(plugged, default=-1) + 1} CPUs; this one has {machine.cpus.max}"
         )
     return plugged
 
@@ -205,7 +205,7 @@ def add_cpu(machine: Machine, index: int, id: str) -> None:
     machine.offload.end()
     try:
         state = first_state(machine, index)
-        counter = machine.vcpus[0].save().msrs.get(MSR_TSC)
+        counter = machine.cpus.threads[0].save().msrs.get(MSR_TSC)
         if counter is not None:
             state.msrs[MSR_TSC] = counter
         vcpu = accelerator.create_vcpu(index)
@@ -216,8 +216,8 @@ def add_cpu(machine: Machine, index: int, id: str) -> None:
             raise SouthbridgeError(f"CPU {index} can't be had: {error}") from error
         thread = VcpuThread(machine, vcpu)
         thread.load(state)
-        machine.vcpus = sorted([*machine.vcpus, thread], key=lambda thread: thread.index)
-        machine.plugged_cpus[index] = id
+        machine.cpus.threads = sorted([*machine.cpus.threads, thread], key=lambda thread: thread.index)
+        machine.cpus.plugged[index] = id
     finally:
         machine.offload.begin()
 

@@ -64,17 +64,17 @@ class Hotplug:
     def _plug_cpu(self, index: int, id: str) -> None:
         machine = self._machine
         self._check_state()
-        if not 0 <= index < machine.max_cpus:
+        if not 0 <= index < machine.cpus.max:
             raise SouthbridgeError(
-                f"{machine.name} has no place for CPU {index}: its CPUs are 0 to {machine.max_cpus - 1}"
+                f"{machine.name} has no place for CPU {index}: its CPUs are 0 to {machine.cpus.max - 1}"
             )
-        if index in machine.plugged_cpus:
+        if index in machine.cpus.plugged:
             raise SouthbridgeError(f"CPU {index} is there already")
         with machine.standing_still():
-            if machine.vcpus:
+            if machine.cpus.threads:
                 add_cpu(machine, index, id)
             else:  # it begins with the others
-                machine.plugged_cpus[index] = id
+                machine.cpus.plugged[index] = id
             machine.hooks.call.cpu_plugged(machine=machine, cpu=index)
         log.info("%s: CPU %d was plugged in", machine.name, index)
 

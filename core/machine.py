@@ -22,6 +22,7 @@ from .block import Executor, ThreadExecutor
 from .board import A20Gate, MemoryRange
 from .clock import SECOND, Clock
 from .cpu_models import DEFAULT_MODEL, CpuModel, find_model
+from .cpus import Cpus
 from .errors import RealizeError, SouthbridgeError
 from .event_lines import EventLines
 from .exchange import exchange, fall_back, join, load_state, name_of, plug_saved_cpus, save_state
@@ -30,7 +31,7 @@ from .firmware_config import FirmwareConfig
 from .hooks import MachineHooks, TopologyListener, has_hooks
 from .hotplug import Hotplug
 from .input import Input
-from .interrupts import InterruptController, IsaInterrupts, LocalApic
+from .interrupts import InterruptController, IsaInterrupts
 from .life import HELD, OFF, PAUSED, SWITCHED_OFF, Outcome, ResetReason, RunState, Service, ShutdownReason
 from .mainloop import DueTimers
 from .memory.ram import RamBlock
@@ -42,7 +43,6 @@ from .power import Power
 from .requests import Requests, Result
 from .reset import reset
 from .smbios import Identity
-from .vcpus import VcpuThread
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
@@ -76,12 +76,9 @@ class Machine:
         strict: bool = False,
     ) -> None:
         self.name = name
-        self.max_cpus = max_cpus or cpus
-        """How many there may be, those included that aren't plugged in yet."""
-        self.plugged_cpus = dict.fromkeys(range(cpus), "")
-        """The CPUs that are there, by index, with what whoever plugged one in called it. See Hotplug.plug_cpu."""
+        self.cpus = Cpus(self, cpus, max_cpus or cpus)
         self.cpu = cpu or find_model(DEFAULT_MODEL)
-        """What the guest sees of each."""
+        """What the guest sees of each CPU."""
         self.identity = Identity()  # who it is, for inventories
         self.strict = strict
         """What a device's code raises ends the machine, instead of only the device."""
@@ -108,16 +105,13 @@ class Machine:
         self.event_lines = EventLines(self)  # ISA lines that other threads raise
         self.interrupt_controller: InterruptController | None = None
         """What drives the INTR line: the pair of 8259A."""
-        self.local_apics: dict[int, LocalApic] = {}  # by the CPU's index
-        self.eoi_listeners: list[Callable[[int], None]] = []
-        """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
         self.level_routes: dict[int, tuple[int, int]] = {}
         """The level-triggered inputs of the I/O APIC: the message (address, data) that each sends."""
         self.pci_links = [0] * 4
         """The ISA lines that PIRQA# to PIRQD# of PCI bus 0 are routed to; 0: to none. Kept by the chipset."""
         self.tsc_hz = SECOND
         """Ticks a second of the CPUs' time-stamp counters; the accelerator sets what it knows."""
-        self.msrs = Msrs(self.cpu.msrs, self.max_cpus)
+        self.msrs = Msrs(self.cpu.msrs, self.cpus.max)
         self.a20 = A20Gate(lambda enabled: self.hooks.call.a20_changed(enabled=enabled))
         self.power = Power(self)
         self.hotplug = Hotplug(self)
@@ -145,10 +139,6 @@ class Machine:
         self._block_thread = ThreadExecutor("block I/O")
         self.executor: Executor = self._block_thread
         """Runs the back ends' blocking work outside the lock."""
-        self.vcpus: list[VcpuThread] = []
-        """What runs the CPUs that are there, in the order of their indices. Changed only by being replaced."""
-        self.cpu_threads: dict[int, int] = {}
-        """The CPUs' indices by their threads' identifiers."""
         self.state = RunState.PRELAUNCH
         self.paused_for = PAUSED
         """Why it is paused, if it is, in QMP's words."""
@@ -186,7 +176,7 @@ class Machine:
                 device.unrealize()
                 raise
             self.devices[device.id] = device
-            if self.vcpus:
+            if self.cpus.threads:
                 self.faults.guarded(device, device.reset)
 
     def unplug(self, device: Device) -> None:
@@ -233,8 +223,7 @@ class Machine:
         self._timers = DueTimers(loop, self.clock, self.lock, self._fail)
         sys.setswitchinterval(SWITCH_INTERVAL)
         try:
-            for index in sorted(self.plugged_cpus):
-                self.vcpus.append(VcpuThread(self, accelerator.create_vcpu(index)))
+            self.cpus.create(accelerator)
             reset(self, starting=self._initial_state is None)
             if self._initial_state is not None:
                 with self.lock:
@@ -261,15 +250,13 @@ class Machine:
         return self._outcome
 
     def _end(self) -> None:
-        for thread in self.vcpus:
-            thread.stop()
+        self.cpus.stop()
         with self.lock:
             self.clock.stop()
         self.state = RunState.SHUTDOWN
         reason = self._outcome.reason if self._outcome else ShutdownReason.HOST_ERROR
         self.hooks.call.machine_stopped(machine=self, reason=reason)
-        for thread in self.vcpus:
-            thread.vcpu.close()
+        self.cpus.close()
         if self._timers:
             self._timers.close()
         self._requests.loop = None
@@ -318,8 +305,7 @@ class Machine:
     def request_pause(self, why: str = PAUSED) -> None:
         """Pauses the machine soon; its CPUs stop at once. `why` is what QMP calls that state."""
         if self.state is RunState.RUNNING:
-            for thread in self.vcpus:
-                thread.request_pause()
+            self.cpus.request_park()
         self.post(lambda: self._pause_now(why))
 
     def request_resume(self) -> None:
@@ -361,14 +347,14 @@ class Machine:
             self._finish(Outcome(ShutdownReason.GUEST_RESET))
             return
         running = self._time_passes
-        self.park_vcpus()
+        self.cpus.park()
         self.power.suspended = False
         reset(self)
         self._resets += 1
         self.paused_for = PAUSED
         if running:
             self.state = RunState.RUNNING
-            self.release_vcpus()
+            self.cpus.release()
 
     @property
     def _time_passes(self) -> bool:
@@ -378,19 +364,6 @@ class Machine:
     def _awake_or_not(self) -> RunState:
         """The state while time passes."""
         return RunState.SUSPENDED if self.power.suspended else RunState.RUNNING
-
-    def release_vcpus(self) -> None:
-        """The vCPUs go on, unless the machine sleeps."""
-        if not self.power.suspended:
-            for thread in self.vcpus:
-                thread.resume()
-
-    def park_vcpus(self) -> None:
-        """Returns when no vCPU is in the guest. Called without the lock."""
-        for thread in self.vcpus:
-            thread.request_pause()
-        for thread in self.vcpus:
-            thread.wait_parked()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -428,7 +401,7 @@ class Machine:
 
     def _pause_now(self, why: str = PAUSED) -> None:
         if self._time_passes:
-            self.park_vcpus()
+            self.cpus.park()
             self._stop_time()
             self.state, self.paused_for = RunState.PAUSED, why
             self.hooks.call.machine_paused(machine=self)
@@ -440,7 +413,7 @@ class Machine:
             self.hooks.call.machine_resumed(machine=self)
             self.state = self._awake_or_not
             self._start_time()
-            self.release_vcpus()
+            self.cpus.release()
 
     # --- another accelerator, and the state ----------------------------------------------------------------------
 
@@ -496,7 +469,7 @@ class Machine:
         running = self._time_passes
         try:
             if running:
-                self.park_vcpus()
+                self.cpus.park()
             with self.lock:
                 if running:
                     self._stop_time()
@@ -508,74 +481,28 @@ class Machine:
         finally:
             if running:
                 self.state = self._awake_or_not
-                self.release_vcpus()
+                self.cpus.release()
 
     # --- time ----------------------------------------------------------------------------------------------------
 
     def _stop_time(self) -> None:
         """The vCPUs are parked: neither the clock nor their time-stamp counters go on."""
         with self.lock:
-            for thread in self.vcpus:
-                thread.stop_time()
+            self.cpus.stop_time()
             self.clock.stop()
 
     def _start_time(self) -> None:
         with self.lock:
             self.clock.start()
-            for thread in self.vcpus:
-                thread.start_time()
-
-    def tsc(self, cpu: int) -> int:
-        """The time-stamp counter of CPU number `cpu`, as the guest would read it now."""
-        thread = self.thread_of(cpu)
-        known = thread.vcpu.tsc() if thread else None
-        return self.clock.now() * self.tsc_hz // SECOND if known is None else known
+            self.cpus.start_time()
 
     # --- interrupts ----------------------------------------------------------------------------------------------
-
-    def interrupts_of(self, cpu: int) -> InterruptController | None:
-        """What CPU number `cpu` asks for a vector: its local APIC, or the INTR line, which leads to the first CPU."""
-        return self.local_apics.get(cpu) or (None if cpu else self.interrupt_controller)
-
-    def thread_of(self, cpu: int) -> VcpuThread | None:
-        """What runs CPU number `cpu`; None while there is no such."""
-        return next((thread for thread in self.vcpus if thread.index == cpu), None)
-
-    @property
-    def current_cpu(self) -> int:
-        """The index of the CPU whose access is served on the calling thread; 0 on other threads."""
-        return self.cpu_threads.get(threading.get_ident(), 0)
-
-    def interrupt_changed(self) -> None:
-        """An interrupt controller's output, or the vector that it would give, changed."""
-        for thread in self.vcpus:
-            thread.interrupt_changed()
-
-    def end_of_interrupt(self, vector: int) -> None:
-        """A CPU finished a level-triggered interrupt."""
-        for listener in self.eoi_listeners:
-            listener(vector)
 
     def set_level_routes(self, routes: dict[int, tuple[int, int]]) -> None:
         """Whoever plays the local APICs is to tell of the ends of these messages' interrupts."""
         if routes != self.level_routes:
             self.level_routes = routes
             self.hooks.call.level_routes_changed(routes=routes)
-
-    def send_nmi(self, cpu: int) -> None:
-        """A non-maskable interrupt for CPU number `cpu`."""
-        if thread := self.thread_of(cpu):
-            thread.request_nmi()
-
-    def send_init(self, cpu: int) -> None:
-        """INIT for CPU number `cpu`."""
-        if thread := self.thread_of(cpu):
-            thread.request_init()
-
-    def send_startup(self, cpu: int, vector: int) -> None:
-        """A startup IPI for CPU number `cpu`."""
-        if thread := self.thread_of(cpu):
-            thread.request_startup(vector)
 
     def send_msi(self, device: Device, address: int, data: int) -> None:
         """`device` signals a message. One that sleeps hears its lines still, but has nothing to say."""

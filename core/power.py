@@ -56,7 +56,7 @@ class Power:
         machine = self._machine
         if self.suspended or machine.state not in (RunState.RUNNING, RunState.PAUSED):
             return
-        machine.park_vcpus()
+        machine.cpus.park()
         self.suspended = True
         if machine.state is RunState.RUNNING:
             machine.state = RunState.SUSPENDED
@@ -75,7 +75,7 @@ class Power:
             machine.hooks.call.machine_woken(machine=machine, reason=reason)
         if machine.state is RunState.SUSPENDED:
             machine.state = RunState.RUNNING
-            machine.release_vcpus()
+            machine.cpus.release()
 
     # --- its state -----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ def reset(machine: Machine, *, starting: bool = True, waking: bool = False) -> N
     if not waking:
         machine.hooks.call.machine_reset(machine=machine)
     with machine.lock:
-        for thread in machine.vcpus:
+        for thread in machine.cpus.threads:
             state = first_state(machine, thread.index, starting, waking)
             counter = thread.vcpu.tsc()
             if counter is not None:  # not every accelerator can set it back

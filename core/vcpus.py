@@ -172,7 +172,7 @@ class VcpuThread:
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def _main(self) -> None:
-        self._machine.cpu_threads[threading.get_ident()] = self.index
+        self._machine.cpus.by_thread[threading.get_ident()] = self.index
         try:
             while self._may_run():
                 try:
@@ -187,7 +187,7 @@ class VcpuThread:
         except Exception as error:  # reported by the machine
             self._machine.vcpu_failed(self.vcpu, error)
         finally:
-            del self._machine.cpu_threads[threading.get_ident()]
+            del self._machine.cpus.by_thread[threading.get_ident()]
             with self._changed:
                 self._parked = True
                 self._changed.notify_all()

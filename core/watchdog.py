@@ -36,7 +36,7 @@ def watchdog_expired(device: Device, action: WatchdogAction) -> None:
     elif action == "poweroff":
         machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
     elif action == "inject-nmi":
-        for cpu in sorted(machine.plugged_cpus):
-            machine.send_nmi(cpu)
+        for cpu in sorted(machine.cpus.plugged):
+            machine.cpus.send_nmi(cpu)
     elif action == "pause":
         machine.request_pause("watchdog")

@@ -94,7 +94,7 @@ class KvmAccelerator(Accelerator):
         """See Accelerator."""
         self._machine = machine
         system = self._system()
-        if not self.kernel_lapic and machine.max_cpus > 1 and not machine.local_apics:
+        if not self.kernel_lapic and machine.cpus.max > 1 and not machine.cpus.local_apics:
             system.close()
             raise SouthbridgeError("several CPUs need local APICs: kernel_irqchip on or split, or the device lapic")
         try:
@@ -176,7 +176,7 @@ class KvmAccelerator(Accelerator):
     def completed(self, state: X86State, index: int) -> X86State:
         """`state` with what a local APIC has of it, or the lack of one."""
         state = dataclasses.replace(state, msrs=dict(state.msrs))
-        local_apic = self._machine.local_apics.get(index)
+        local_apic = self._machine.cpus.local_apics.get(index)
         if local_apic is not None:
             state.msrs[msrs.MSR_APIC_BASE] = local_apic.base
             state.cr8 = local_apic.cr8

@@ -82,7 +82,7 @@ class KvmVcpu(Vcpu):
 
     def _set_up(self) -> state.Registers:
         accelerator, model = self._accelerator, self._machine.cpu
-        cpuid.set_cpuid(self._descriptor, model, self.index, self._machine.max_cpus)
+        cpuid.set_cpuid(self._descriptor, model, self.index, self._machine.cpus.max)
         numbers = [number for number in accelerator.held_msrs if number not in msrs.NOT_SAVED]
         layout = cpuid.xsave_layout(self._descriptor)
         registers = state.Registers(self._descriptor, numbers, layout, accelerator.kernel_lapic)
@@ -340,7 +340,7 @@ class KvmVcpu(Vcpu):
                 self._write_msr()
             case k.EXIT_IOAPIC_EOI:
                 with self._machine.lock:
-                    self._machine.end_of_interrupt(self._page[_EOI_VECTOR])
+                    self._machine.cpus.end_of_interrupt(self._page[_EOI_VECTOR])
             case k.EXIT_SHUTDOWN:
                 return ExitReason.SHUTDOWN
             case k.EXIT_INTERNAL_ERROR:
@@ -363,7 +363,7 @@ class KvmVcpu(Vcpu):
 
     def _local_apic(self) -> LocalApic | None:
         """The CPU's local APIC, if a device of the machine's plays it."""
-        return None if self._accelerator.kernel_lapic else self._machine.local_apics.get(self.index)
+        return None if self._accelerator.kernel_lapic else self._machine.cpus.local_apics.get(self.index)
 
     def _controller(self) -> InterruptController | None:
         """Whom to ask for a vector."""
@@ -371,7 +371,7 @@ class KvmVcpu(Vcpu):
             return None
         if self._accelerator.kernel_lapic:  # it takes the PIC's from us, and has its own
             return None if self.index else self._machine.interrupt_controller
-        return self._machine.interrupts_of(self.index)
+        return self._machine.cpus.interrupts_of(self.index)
 
     def _offer_interrupt(self) -> None:
         """Delivers the controller's interrupt if the guest takes it now; else KVM says when it does."""

@@ -45,7 +45,7 @@ class UnicornAccelerator(Accelerator):
         from .library import open_library
         from .timekeeping import Rate
 
-        cpus = len(machine.plugged_cpus)
+        cpus = len(machine.cpus.plugged)
         if cpus > 1:
             raise SouthbridgeError(
                 f"accelerator unicorn has one CPU, but the machine has {cpus}: cpus must be 1, or the "

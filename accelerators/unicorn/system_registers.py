@@ -111,7 +111,7 @@ class SystemRegisters:
         """See Answers."""
         try:
             with self._machine.lock:
-                apic = self._machine.local_apics.get(self._index)
+                apic = self._machine.cpus.local_apics.get(self._index)
                 value: int = self._env.v_tpr if apic is None else apic.cr8
             return value
         except BaseException as error:
@@ -157,7 +157,7 @@ class SystemRegisters:
         if value > 15:
             return FAULT
         with self._machine.lock:
-            apic = self._machine.local_apics.get(self._index)
+            apic = self._machine.cpus.local_apics.get(self._index)
             if apic is None:
                 self._env.v_tpr = value
             else:

@@ -146,7 +146,7 @@ class UnicornVcpu(Vcpu):
     def save(self) -> X86State:
         """See Vcpu."""
         state = states.save(self._engine, self._halted)
-        apic = self._machine.local_apics.get(self.index)
+        apic = self._machine.cpus.local_apics.get(self.index)
         if apic is not None:
             state.cr8, state.msrs[_MSR_APIC_BASE] = apic.cr8, apic.base
         state.event = self._event or self._engine.pending_exception()
@@ -307,7 +307,7 @@ class UnicornVcpu(Vcpu):
     def _pending_vector(self) -> int | None:
         if self._event is not None and self._event.external:
             return self._event.vector
-        controller = self._machine.interrupts_of(self.index)
+        controller = self._machine.cpus.interrupts_of(self.index)
         return None if controller is None else controller.pending_vector()
 
     def _request_interrupt(self) -> bool:
@@ -333,7 +333,7 @@ class UnicornVcpu(Vcpu):
                     pending = self._pending_vector()
                     if pending is not None:
                         vector = pending
-                    controller = self._machine.interrupts_of(self.index)
+                    controller = self._machine.cpus.interrupts_of(self.index)
                     if controller is not None:
                         controller.acknowledge(vector)
                 self.interrupt_changed()  # this one isn't requested any more; there may be another
@@ -414,13 +414,13 @@ class UnicornVcpu(Vcpu):
 
     def _cpuid_hook(self, engine: Engine) -> Callable[[int, int], int]:
         machine, index = self._machine, self.index
-        table = cpu_model.apply(engine, machine.cpu, index, machine.max_cpus)
+        table = cpu_model.apply(engine, machine.cpu, index, machine.cpus.max)
         env = engine.env
 
         def hook(_engine: int, _data: int) -> int:
             try:
                 registers = env.regs
-                apic = machine.local_apics.get(index)
+                apic = machine.cpus.local_apics.get(index)
                 registers[_RAX], registers[_RBX], registers[_RCX], registers[_RDX] = table.answer(
                     registers[_RAX] & _ONES,
                     registers[_RCX] & _ONES,

@@ -59,8 +59,8 @@ class Server:
         failed: Callable[[Exception], None],
         time_offset: Callable[[int], None],
     ) -> None:
-        if machine.max_cpus > SLOTS:
-            raise SouthbridgeError(f"an ioreq server has at most {SLOTS} CPUs, not {machine.max_cpus}")
+        if machine.cpus.max > SLOTS:
+            raise SouthbridgeError(f"an ioreq server has at most {SLOTS} CPUs, not {machine.cpus.max}")
         self._machine = machine
         self._hypervisor = hypervisor
         self._memory = memory
@@ -90,10 +90,10 @@ class Server:
         self._page, self._ring = SynchronousPage(synchronous), BufferedPage(buffered)
         # The hypervisor fills in the CPUs' channels when the server is enabled.
         hypervisor.device_model.set_ioreq_server_state(self.id, True)
-        for cpu in range(self._machine.max_cpus):
+        for cpu in range(self._machine.cpus.max):
             remote = self._page.port(cpu)
             if not remote:
-                raise SouthbridgeError(f"the domain has {cpu} CPUs, not {self._machine.max_cpus}")
+                raise SouthbridgeError(f"the domain has {cpu} CPUs, not {self._machine.cpus.max}")
             port = hypervisor.events.bind_interdomain(remote)
             self._ports.append(port)
             self._cpus[port] = cpu
@@ -220,8 +220,8 @@ class Server:
     # --- requests ------------------------------------------------------------------------------------------------
 
     def _answer_to(self, cpu: int, request: Request) -> int:
-        """Serves the request of a CPU other than the first, which is `Machine.current_cpu` meanwhile."""
-        threads, thread = self._machine.cpu_threads, threading.get_ident()
+        """Serves the request of a CPU other than the first, which is `Machine.cpus.current` meanwhile."""
+        threads, thread = self._machine.cpus.by_thread, threading.get_ident()
         threads[thread] = cpu
         try:
             return self._answer(request)

@@ -158,7 +158,7 @@ class AcpiTables:
                 name("_UID", index),
                 *self._processors.get(index, []),
             )
-            for index in range(self.machine.max_cpus)
+            for index in range(self.machine.cpus.max)
         ]
 
     def _devices_on(self, bus: PciBus) -> list[Aml]:

@@ -44,16 +44,16 @@ class CpuCommands:
                 "props": _place(index),
                 "target": TARGET,
             }
-            for index in sorted(machine.plugged_cpus)
+            for index in sorted(machine.cpus.plugged)
         ]
 
     def query_hotpluggable_cpus(self) -> list[dict[str, Any]]:
         """The CPUs that there can be; those that are there have a path."""
         machine = self._machine
         found = []
-        for index in reversed(range(machine.max_cpus)):
+        for index in reversed(range(machine.cpus.max)):
             entry: dict[str, Any] = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
-            if index in machine.plugged_cpus:
+            if index in machine.cpus.plugged:
                 entry["qom-path"] = _path(machine, index)
             found.append(entry)
         return found
@@ -64,13 +64,13 @@ def _place(index: int) -> dict[str, int]:
 
 
 def _path(machine: Machine, index: int) -> str:
-    id = machine.plugged_cpus[index]
+    id = machine.cpus.plugged[index]
     return f"/machine/peripheral/{id}" if id else f"/machine/unattached/cpu[{index}]"
 
 
 def _thread(machine: Machine, index: int) -> int:
     """The thread that runs it, for those who pin threads to the host's CPUs."""
-    thread = machine.thread_of(index)
+    thread = machine.cpus.thread_of(index)
     if thread is not None and thread.native_id is not None:
         return thread.native_id
     return os.getpid()
@@ -80,6 +80,6 @@ def plug_cpu(machine: Machine, id: str, properties: dict[str, Any]) -> None:
     """device_add of a CPU. Raises SouthbridgeError if it can't come. See Hotplug.plug_cpu."""
     place = {key.replace("_", "-"): value for key, value in properties.items()}
     index = place.get("socket-id")
-    if not isinstance(index, int) or not 0 <= index < machine.max_cpus or place != _place(index):
-        raise SouthbridgeError(f"{id}: expected socket-id (0 to {machine.max_cpus - 1}), core-id 0 and thread-id 0")
+    if not isinstance(index, int) or not 0 <= index < machine.cpus.max or place != _place(index):
+        raise SouthbridgeError(f"{id}: expected socket-id (0 to {machine.cpus.max - 1}), core-id 0 and thread-id 0")
     machine.hotplug.plug_cpu(index, id)

@@ -109,7 +109,7 @@ def _bios() -> bytes:
 def _processor(machine: Machine) -> bytes:
     """The one socket that CPUID tells of, with all CPUs as its cores."""
     model = machine.cpu
-    entries = {entry.leaf: entry for entry in model.cpuid(0, machine.max_cpus)}
+    entries = {entry.leaf: entry for entry in model.cpuid(0, machine.cpus.max)}
     first = entries[1]
     brand = b"".join(
         struct.pack("<IIII", entry.eax, entry.ebx, entry.ecx, entry.edx)
@@ -122,7 +122,7 @@ def _processor(machine: Machine) -> bytes:
         _text(model.vendor),
         _text(brand.partition(b"\0")[0].decode("latin-1")),
         struct.pack("<II", first.eax, first.edx),
-        machine.max_cpus,
+        machine.cpus.max,
         "lm" in model.features,
     )
 

@@ -148,8 +148,8 @@ class _Restorer:
         if missing:
             accelerator = machine.accelerator.name if machine.accelerator else ""
             raise SouthbridgeError(f"its CPU has features that {accelerator} lacks here: {', '.join(missing)}")
-        if wanted.count != machine.max_cpus:
-            raise SouthbridgeError(f"it has {wanted.count} CPUs, but describes {machine.max_cpus}")
+        if wanted.count != machine.cpus.max:
+            raise SouthbridgeError(f"it has {wanted.count} CPUs, but describes {machine.cpus.max}")
 
     def _blocks(self) -> list[RamBlock]:
         """The machine's blocks of memory, in the header's order."""

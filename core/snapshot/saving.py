@@ -112,7 +112,7 @@ def _header(machine: Machine, blocks: dict[str, RamBlock], disks: dict[str, Bloc
         name=machine.name,
         description=description_tree(description),
         accelerator=name_of(machine.accelerator),
-        cpu=CpuFacts(model=machine.cpu.name, features=sorted(machine.cpu.features), count=machine.max_cpus),
+        cpu=CpuFacts(model=machine.cpu.name, features=sorted(machine.cpu.features), count=machine.cpus.max),
         plugins=plugins_of(description),
         memory=[MemoryFacts(name=name, size=block.size) for name, block in blocks.items()],
         disks=[

@@ -105,7 +105,7 @@ class I8259(Device):
             vector = slave.base | (SPURIOUS if behind is None else behind)
         if vector != self._vector:
             self._vector = vector
-            self.machine.interrupt_changed()
+            self.machine.cpus.interrupt_changed()
 
     def pending_vector(self) -> int | None:
         """See InterruptController."""

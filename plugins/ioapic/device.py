@@ -98,7 +98,7 @@ class Ioapic(Device):
             sink = partial(self._line_changed, number)
             self._sinks.append((wire, sink))
             wire.connect(sink)
-        self.machine.eoi_listeners.append(self.end_of_interrupt)
+        self.machine.cpus.eoi_listeners.append(self.end_of_interrupt)
         self._realized = True
 
     def unrealize(self) -> None:
@@ -107,7 +107,7 @@ class Ioapic(Device):
         if self._realized:
             for wire, sink in self._sinks:
                 wire.disconnect(sink)
-            self.machine.eoi_listeners.remove(self.end_of_interrupt)
+            self.machine.cpus.eoi_listeners.remove(self.end_of_interrupt)
             self.machine.set_level_routes({})
 
     def acpi(self, tables: AcpiTables) -> None:

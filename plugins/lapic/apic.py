@@ -229,7 +229,7 @@ class Apic(Component):
             passes_pic = self.index == 0
         if vector != self._vector or passes_pic != self._passes_pic:
             self._vector, self._passes_pic = vector, passes_pic
-            self.device.machine.interrupt_changed()
+            self.device.machine.cpus.interrupt_changed()
 
     # --- acceptance ----------------------------------------------------------------------------------------------
 
@@ -284,7 +284,7 @@ class Apic(Component):
         if self.present:
             self.local_interrupt(self.LVT_LINT1)
         else:
-            self.device.machine.send_nmi(self.index)
+            self.device.machine.cpus.send_nmi(self.index)
 
     def report(self, error: int) -> None:
         """Notes an error. The first one of its kind interrupts; an illegal vector for that isn't one more error."""
@@ -333,7 +333,7 @@ class Apic(Component):
         self.isr &= ~(1 << vector)
         self.refresh()
         if self.tmr >> vector & 1:
-            self.device.machine.end_of_interrupt(vector)
+            self.device.machine.cpus.end_of_interrupt(vector)
 
     @SVR.written
     def spurious_written(self, value: int) -> None:

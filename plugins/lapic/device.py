@@ -46,7 +46,7 @@ class Page(Io):
         if len(readers) == 1:
             return readers[0]
         machine = self._machine
-        return lambda: readers[machine.current_cpu]()
+        return lambda: readers[machine.cpus.current]()
 
     def link_write(self, offset: int, size: int) -> Callable[[int], Any]:
         """See Io."""
@@ -54,15 +54,15 @@ class Page(Io):
         if len(writers) == 1:
             return writers[0]
         machine = self._machine
-        return lambda value: writers[machine.current_cpu](value)
+        return lambda value: writers[machine.cpus.current](value)
 
     def read_page(self, offset: int, size: int) -> int:
         """A read that isn't linked."""
-        return self._reader(self._device.apics[self._machine.current_cpu], offset, size)()
+        return self._reader(self._device.apics[self._machine.cpus.current], offset, size)()
 
     def write_page(self, offset: int, size: int, value: int) -> None:
         """A write that isn't linked."""
-        self._writer(self._device.apics[self._machine.current_cpu], offset, size)(value)
+        self._writer(self._device.apics[self._machine.cpus.current], offset, size)(value)
 
     def _reader(self, apic: Apic, offset: int, size: int) -> Callable[[], int]:
         if not self._answers(apic):
@@ -105,17 +105,17 @@ class Lapic(Device):
     def realize(self) -> None:
         """Makes an APIC for each CPU, at the usual place. Raises RealizeError if the CPUs have some."""
         machine = self.machine
-        if machine.local_apics:
+        if machine.cpus.local_apics:
             raise RealizeError(f"{self.id}: the CPUs have local APICs already")
         self.pages: dict[int, Page] = {}
         self.has_tsc_deadline = "tsc-deadline" in machine.cpu.features
         machine.msrs.claim(MSR_APIC_BASE, self._read_base, self._write_base)
         self._installed = True
-        self.make_parts("apics", machine.max_cpus)
+        self.make_parts("apics", machine.cpus.max)
         for index, apic in enumerate(self.apics):
             apic.index = index
             apic.timer.apic = apic
-            machine.local_apics[index] = apic
+            machine.cpus.local_apics[index] = apic
             apic.power_up()
         if self.has_tsc_deadline:
             machine.msrs.claim(MSR_TSC_DEADLINE, self._read_deadline, self._write_deadline)
@@ -125,14 +125,14 @@ class Lapic(Device):
         """The CPUs are without local APICs."""
         super().unrealize()
         if self._installed:
-            self.machine.local_apics.clear()
+            self.machine.cpus.local_apics.clear()
             self.machine.msrs.release(MSR_APIC_BASE)
             self.machine.msrs.release(MSR_TSC_DEADLINE)
 
     def acpi(self, tables: AcpiTables) -> None:
         """One for each CPU that there may be; NMI comes in on LINT1."""
         machine = self.machine
-        entries = [local_apic(index, index, enabled=index in machine.plugged_cpus) for index in range(machine.max_cpus)]
+        entries = [local_apic(index, index, enabled=index in machine.cpus.plugged) for index in range(machine.cpus.max)]
         tables.interrupts.local_apics += [*entries, local_nmi(1)]
 
     def reset(self) -> None:
@@ -205,7 +205,7 @@ class Lapic(Device):
 
     def _listening(self) -> list[Apic]:
         """Those that are switched on, and whose CPUs are there."""
-        there = self.machine.plugged_cpus
+        there = self.machine.cpus.plugged
         return [apic for apic in self.apics if apic.present and apic.index in there]
 
     def _deliver(self, message: Message, targets: list[Apic]) -> None:
@@ -228,12 +228,12 @@ class Lapic(Device):
         if mode in (FIXED, LOWEST_PRIORITY):
             apic.accept(message.vector, message.level)
         elif mode == NMI:
-            self.machine.send_nmi(apic.index)
+            self.machine.cpus.send_nmi(apic.index)
         elif mode == INIT:
             apic.initialize()
-            self.machine.send_init(apic.index)
+            self.machine.cpus.send_init(apic.index)
         elif mode == STARTUP:
-            self.machine.send_startup(apic.index, message.vector)
+            self.machine.cpus.send_startup(apic.index, message.vector)
         elif mode == EXTINT:
             apic.extint = True
             apic.refresh()

@@ -110,7 +110,7 @@ class ApicTimer(Component):
 
     def _deadline_time(self) -> int:
         machine = self.device.machine
-        ticks = self.tsc_deadline - machine.tsc(self.apic.index)
+        ticks = self.tsc_deadline - machine.cpus.tsc(self.apic.index)
         return self.clock.now() + min(max(-(-ticks * SECOND // machine.tsc_hz), 0), FAR)
 
     @timer

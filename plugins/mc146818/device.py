@@ -190,7 +190,7 @@ class Mc146818(Device):
         if not self.set_up:
             self.set_up = True
             for address, contents in settings(
-                self.machine.memory_map, self.boot_order, len(self.machine.plugged_cpus)
+                self.machine.memory_map, self.boot_order, len(self.machine.cpus.plugged)
             ).items():
                 self._remember(address - NVRAM, contents)
         self._follow()
@@ -202,7 +202,7 @@ class Mc146818(Device):
     @hookimpl
     def cpu_plugged(self) -> None:
         """Firmware waits for as many CPUs as there are."""
-        self._remember(MORE_CPUS - NVRAM, more_cpus(len(self.machine.plugged_cpus)))
+        self._remember(MORE_CPUS - NVRAM, more_cpus(len(self.machine.cpus.plugged)))
 
     @hookimpl
     def machine_suspended(self) -> None:

@@ -129,8 +129,8 @@ def _event(tables: AcpiTables, bus: PciBus, removable: list[int]) -> list[Aml]:
 def cpu_hot_plug(tables: AcpiTables) -> None:
     """The methods of each CPU, if one may still come: whether it is there, and its entry of the MADT."""
     machine = tables.machine
-    number = min(machine.max_cpus, processors.CPUS)
-    if len(machine.plugged_cpus) == machine.max_cpus:
+    number = min(machine.cpus.max, processors.CPUS)
+    if len(machine.cpus.plugged) == machine.cpus.max:
         return
     for index in range(number):
         byte, bit = _present(index)
@@ -156,7 +156,7 @@ def _present(index: int) -> tuple[str, int]:
 
 def _known(tables: AcpiTables, byte: int) -> int:
     """Of which CPUs the system learns by the tables."""
-    return sum(1 << cpu % 8 for cpu in tables.machine.plugged_cpus if cpu // 8 == byte)
+    return sum(1 << cpu % 8 for cpu in tables.machine.cpus.plugged if cpu // 8 == byte)
 
 
 def _count_cpus(tables: AcpiTables, registers: range, number: int) -> Aml:

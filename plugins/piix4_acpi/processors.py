@@ -24,7 +24,7 @@ class Processors(Component):
 
     @PRESENT.read
     def _read(self, offset: int, size: int) -> int:
-        plugged = self.device.machine.plugged_cpus
+        plugged = self.device.machine.cpus.plugged
         return sum(1 << bit for bit in range(8) if 8 * offset + bit in plugged)
 
     @PRESENT.write

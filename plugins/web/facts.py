@@ -26,7 +26,7 @@ def status(machine: Machine) -> Facts:
         "name": machine.name,
         "state": machine.state.value,
         "accelerator": machine.accelerator.name if machine.accelerator is not None else None,
-        "cpus": len(machine.plugged_cpus),
+        "cpus": len(machine.cpus.plugged),
         "cpu": machine.cpu.name,
         "memory": machine.ram.size,
         "seconds": machine.clock.now() / 1e9,
@@ -81,8 +81,8 @@ def interrupts(machine: Machine) -> Facts:
     """Lines that are asserted, and the vectors that CPUs are to take."""
     lines = [{"name": wire.name, "level": wire.level} for wire in machine.isa.wires]
     pending = {}
-    for cpu in sorted(machine.plugged_cpus):
-        controller = machine.interrupts_of(cpu)
+    for cpu in sorted(machine.cpus.plugged):
+        controller = machine.cpus.interrupts_of(cpu)
         pending[str(cpu)] = controller.pending_vector() if controller is not None else None
     return {"lines": lines, "pending": pending}
 

@@ -69,7 +69,7 @@ class Pic(Device):
     def realize(self) -> None:
         self.taken: list[int] = []
         self.pin = self.claim_irq(IRQ)
-        self.machine.isa.wires[IRQ].connect(lambda level: self.machine.interrupt_changed())
+        self.machine.isa.wires[IRQ].connect(lambda level: self.machine.cpus.interrupt_changed())
         self.machine.interrupt_controller = self
 
     def pending_vector(self) -> int | None:

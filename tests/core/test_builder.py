@@ -224,7 +224,7 @@ def test_the_next_accelerators_stand_by_if_the_description_says_so(write: Callab
 
 def test_an_accelerator_for_a_swap_has_the_descriptions_properties(write: Callable[[str], Path]) -> None:
     machine = build(load(str(write("accelerator: [{type: still, speed: 0}]\ncpus: 3\n"))))
-    assert len(machine.plugged_cpus) == machine.max_cpus == 3
+    assert len(machine.cpus.plugged) == machine.cpus.max == 3
     assert accelerator_named(machine, "still").name == "still"
     with pytest.raises(SouthbridgeError, match="accelerator absent: the machine room is locked"):
         accelerator_named(machine, "absent")

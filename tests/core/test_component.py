@@ -104,11 +104,11 @@ class Board(Device):
     channels: list[Channel] = Parts(Channel)
 
     def realize(self) -> None:
-        self.make_parts("channels", self.machine.max_cpus)
+        self.make_parts("channels", self.machine.cpus.max)
 
 
 def test_a_number_of_parts_that_only_the_machine_knows(plain: Bench) -> None:
-    plain.machine.max_cpus = 3
+    plain.machine.cpus.max = 3
     board = plain.plug(Board)
     assert [part.path for part in board.channels] == ["channels[0]", "channels[1]", "channels[2]"]
     assert board.components() == [board, *board.channels]

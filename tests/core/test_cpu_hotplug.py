@@ -24,7 +24,7 @@ def machine(*functions: Callable[[Pc], Any], max_cpus: int = 4) -> Pc:
         yield SPIN
 
     pc = Pc(guest)
-    pc.machine.max_cpus = max_cpus
+    pc.machine.cpus.max = max_cpus
     first, *others = functions
     pc.call.functions.append(lambda: pc.machine.post(lambda: first(pc)))
     pc.call.functions.extend(lambda function=function: function(pc) for function in others)  # type: ignore[misc]
@@ -38,15 +38,15 @@ def quit_machine(pc: Pc) -> None:
 def test_a_cpu_that_came_waits_to_be_started() -> None:
     def plug(pc: Pc) -> None:
         pc.machine.hotplug.plug_cpu(2, "late")
-        thread = pc.machine.thread_of(2)
+        thread = pc.machine.cpus.thread_of(2)
         assert thread is not None
         states.append(thread.save().waiting_for_sipi)
         assert pc.machine.state is RunState.RUNNING
         with pc.machine.lock:
-            pc.machine.send_startup(2, 0x9F)
+            pc.machine.cpus.send_startup(2, 0x9F)
 
     def started(pc: Pc) -> None:
-        states.append(pc.machine.current_cpu)
+        states.append(pc.machine.cpus.current)
         quit_machine(pc)
 
     states: list[Any] = []
@@ -62,8 +62,8 @@ def test_a_cpu_that_came_waits_to_be_started() -> None:
     pc.run()
     assert states == [True, 2]
     assert told == [2]
-    assert pc.machine.plugged_cpus == {0: "", 2: "late"}
-    vcpu = pc.machine.vcpus[1].vcpu
+    assert pc.machine.cpus.plugged == {0: "", 2: "late"}
+    vcpu = pc.machine.cpus.threads[1].vcpu
     assert isinstance(vcpu, FakeVcpu)
     assert vcpu.loads[-1].cs.base == 0x9F000
 
@@ -72,11 +72,11 @@ def test_cpus_that_come_in_any_order_are_told_by_their_number() -> None:
     def plug(pc: Pc) -> None:
         for index in (3, 1):
             pc.machine.hotplug.plug_cpu(index)
-        indices.extend(thread.index for thread in pc.machine.vcpus)
-        assert pc.machine.thread_of(2) is None
+        indices.extend(thread.index for thread in pc.machine.cpus.threads)
+        assert pc.machine.cpus.thread_of(2) is None
         with pc.machine.lock:
-            pc.machine.send_init(2)  # nobody hears it
-            pc.machine.send_startup(2, 1)
+            pc.machine.cpus.send_init(2)  # nobody hears it
+            pc.machine.cpus.send_startup(2, 1)
         quit_machine(pc)
 
     indices: list[int] = []
@@ -110,19 +110,19 @@ def test_an_accelerator_that_cant_have_one_more_leaves_the_machine_as_it_was() -
 
     pc = machine(plug)
     pc.run()
-    assert pc.machine.plugged_cpus == {0: ""}
+    assert pc.machine.cpus.plugged == {0: ""}
 
 
 def test_one_that_comes_before_the_machine_runs_begins_with_the_others() -> None:
     pc = machine(quit_machine)
     pc.machine.hotplug.plug_cpu(1)
     pc.run()
-    assert [thread.index for thread in pc.machine.vcpus] == [0, 1]
+    assert [thread.index for thread in pc.machine.cpus.threads] == [0, 1]
 
 
 def test_after_a_reset_it_is_still_there() -> None:
     def step(pc: Pc) -> None:
-        if 1 in pc.machine.plugged_cpus:
+        if 1 in pc.machine.cpus.plugged:
             quit_machine(pc)
         else:
             pc.machine.hotplug.plug_cpu(1)
@@ -130,8 +130,8 @@ def test_after_a_reset_it_is_still_there() -> None:
 
     pc = machine(step)
     pc.run()
-    vcpu: Any = pc.machine.vcpus[1].vcpu
-    assert pc.machine.plugged_cpus == {0: "", 1: ""}
+    vcpu: Any = pc.machine.cpus.threads[1].vcpu
+    assert pc.machine.cpus.plugged == {0: "", 1: ""}
     assert all(state.waiting_for_sipi for state in vcpu.loads)
 
 
@@ -150,8 +150,8 @@ def test_a_saved_state_has_the_cpus_that_came() -> None:
     anew.call.functions[FIRST] = lambda: None
     anew.machine.post(lambda: quit_machine(anew))
     anew.run()
-    assert anew.machine.plugged_cpus == {0: "", 2: "late"}
-    assert [thread.index for thread in anew.machine.vcpus] == [0, 2]
+    assert anew.machine.cpus.plugged == {0: "", 2: "late"}
+    assert [thread.index for thread in anew.machine.cpus.threads] == [0, 2]
 
     def load(pc: Pc) -> None:
         pc.machine.load_state(saved[0])
@@ -159,7 +159,7 @@ def test_a_saved_state_has_the_cpus_that_came() -> None:
 
     running = machine(load)
     running.run()
-    assert [thread.index for thread in running.machine.vcpus] == [0, 2]
+    assert [thread.index for thread in running.machine.cpus.threads] == [0, 2]
     with pytest.raises(SouthbridgeError, match="a machine with 3 CPUs; this one has 2"):
         machine(quit_machine, max_cpus=2).machine.load_state(saved[0])
 

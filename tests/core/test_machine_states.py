@@ -173,7 +173,7 @@ def test_what_is_saved_in_a_pause_has_the_counter_that_stands_still() -> None:
 
     def save() -> None:
         pc.vcpu.counter = 500
-        saved.append(pc.machine.vcpus[0].save().msrs[MSR_TSC])
+        saved.append(pc.machine.cpus.threads[0].save().msrs[MSR_TSC])
         pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
 
     pc.machine.post(pause)
@@ -191,7 +191,7 @@ def test_a_cpu_that_is_loaded_in_a_pause_has_its_counter_from_there() -> None:
         pc.machine.post(load)
 
     def load() -> None:
-        thread = pc.machine.vcpus[0]
+        thread = pc.machine.cpus.threads[0]
         state = thread.save()
         state.msrs[MSR_TSC] = 7
         thread.load(state)

@@ -22,7 +22,7 @@ def two_cpus(guest: Callable[[FakeVcpu], Steps], *functions: Callable[[Pc], Any]
 
 
 def second(pc: Pc) -> FakeVcpu:
-    vcpu = pc.machine.vcpus[1].vcpu
+    vcpu = pc.machine.cpus.threads[1].vcpu
     assert isinstance(vcpu, FakeVcpu)
     return vcpu
 
@@ -33,10 +33,10 @@ def test_the_second_cpu_waits_until_it_is_started() -> None:
         yield SPIN
 
     def start(pc: Pc) -> None:
-        pc.machine.send_startup(1, 0x9F)
+        pc.machine.cpus.send_startup(1, 0x9F)
 
     def note(pc: Pc) -> None:
-        accesses.append((pc.machine.current_cpu, threading.current_thread().name))
+        accesses.append((pc.machine.cpus.current, threading.current_thread().name))
         pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
 
     accesses: list[tuple[int, str]] = []
@@ -46,8 +46,8 @@ def test_the_second_cpu_waits_until_it_is_started() -> None:
     state = second(pc).loads[-1]
     assert (state.cs.selector, state.cs.base, state.rip) == (0x9F00, 0x9F000, 0)
     assert not state.waiting_for_sipi
-    assert pc.machine.current_cpu == 0
-    assert pc.machine.cpu_threads == {}
+    assert pc.machine.cpus.current == 0
+    assert pc.machine.cpus.by_thread == {}
 
 
 def test_a_startup_ipi_for_a_cpu_that_runs_is_ignored() -> None:
@@ -56,7 +56,7 @@ def test_a_startup_ipi_for_a_cpu_that_runs_is_ignored() -> None:
         vcpu.write_port(EXIT, 0)
         yield SPIN
 
-    pc = two_cpus(guest, lambda pc: pc.machine.send_startup(0, 0x10))
+    pc = two_cpus(guest, lambda pc: pc.machine.cpus.send_startup(0, 0x10))
     pc.run()
     assert len(pc.vcpu.loads) == 1
 
@@ -74,8 +74,8 @@ def test_init_stops_the_second_cpu_until_it_is_started_again() -> None:
         yield SPIN
 
     def start(pc: Pc) -> None:
-        pc.machine.send_init(1)
-        pc.machine.send_startup(1, 0x20)
+        pc.machine.cpus.send_init(1)
+        pc.machine.cpus.send_startup(1, 0x20)
 
     def note(pc: Pc) -> None:
         if len(runs) < 3:
@@ -96,7 +96,7 @@ def test_init_of_the_first_cpu_starts_it_at_the_reset_vector() -> None:
 
     pc = two_cpus(
         guest,
-        lambda pc: pc.machine.send_init(0),
+        lambda pc: pc.machine.cpus.send_init(0),
         lambda pc: pc.machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN),
     )
     pc.run()

@@ -37,7 +37,7 @@ class Plug(Device):
 
     @COMES.write
     def written(self, value: int) -> None:
-        self.machine.plugged_cpus[1] = ""
+        self.machine.cpus.plugged[1] = ""
         self.machine.hooks.call.cpu_plugged(machine=self.machine, cpu=1)
 
 

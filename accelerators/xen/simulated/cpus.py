@@ -69,7 +69,7 @@ class Cpus:
                 self._inner.hooks.call.machine_paused(machine=self._inner)
 
     def _shut_down(self, reason: ResetReason) -> None:
-        self.on_shutdown(self._inner.current_cpu)
+        self.on_shutdown(self._inner.cpus.current)
 
     def _failed(self, vcpu: Vcpu, error: Exception) -> None:
         self.on_failure(vcpu.index, error)
@@ -77,12 +77,12 @@ class Cpus:
     def _thread(self, cpu: int) -> VcpuThread:
         """What runs it: made when something is first wanted of it, which may be when it is plugged in."""
         inner = self._inner
-        thread = inner.thread_of(cpu)
+        thread = inner.cpus.thread_of(cpu)
         if thread is None:
             assert inner.accelerator is not None
             thread = VcpuThread(inner, inner.accelerator.create_vcpu(cpu))
-            inner.vcpus = sorted([*inner.vcpus, thread], key=lambda thread: thread.index)
-            inner.plugged_cpus[cpu] = ""
+            inner.cpus.threads = sorted([*inner.cpus.threads, thread], key=lambda thread: thread.index)
+            inner.cpus.plugged[cpu] = ""
         return thread
 
     # --- state ---------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ class Cpus:
         """See hypervisor.Exchange. The machine has its local APIC back already."""
         state = self._thread(cpu).save()
         self._outer.msrs.load(self._inner.msrs.save())
-        apic = self._outer.local_apics.get(cpu)
+        apic = self._outer.cpus.local_apics.get(cpu)
         if apic is not None:
             state.cr8, state.msrs[_APIC_BASE] = apic.cr8, apic.base
         return state
@@ -138,10 +138,10 @@ class Cpus:
 
     def close(self) -> None:
         """The CPUs stand still, and don't go on."""
-        for thread in self._inner.vcpus:
+        for thread in self._inner.cpus.threads:
             thread.dismiss()
             thread.vcpu.close()
-        self._inner.vcpus.clear()
+        self._inner.cpus.threads.clear()
         if self._inner.accelerator is not None:
             self._inner.accelerator.detach()
             self._inner.accelerator = None

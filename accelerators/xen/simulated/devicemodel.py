@@ -131,7 +131,7 @@ class DeviceModel:
 
     def vcpus(self) -> int:
         """See hypervisor.DeviceModel."""
-        return self._inner.max_cpus
+        return self._inner.cpus.max
 
     def shutdown(self, reason: ShutdownCode) -> None:
         """See hypervisor.DeviceModel."""

@@ -60,14 +60,14 @@ class Inner(Machine):
         super().__init__(
             name=f"{outer.name}'s hypervisor",
             memory=outer.ram.size,
-            max_cpus=outer.max_cpus,
+            max_cpus=outer.cpus.max,
             cpu=outer.cpu,
             clock=FollowingClock(outer.clock),
             lock=outer.lock,
             strict=outer.strict,
         )
         self._outer = outer
-        self.plugged_cpus = dict(outer.plugged_cpus)
+        self.cpus.plugged = dict(outer.cpus.plugged)
         self.ram = outer.ram
         self.a20 = outer.a20
         self.guest_errors = outer.guest_errors

@@ -104,7 +104,7 @@ class Requests:
         """What the guest wrote to CF8h last, if that is known; else the device model knows it."""
         self._quads = self.page.cast("Q")
         self._ring_words = self.ring.cast("I")
-        self._answers = [threading.Lock() for _ in range(machine.max_cpus)]
+        self._answers = [threading.Lock() for _ in range(machine.cpus.max)]
         """Each is taken, until its CPU's request is answered."""
         for cpu, answer in enumerate(self._answers):
             answer.acquire()
@@ -155,7 +155,7 @@ class Requests:
 
     def _send(self, kind: int, flags: int, address: int, size: int, data: int) -> int:
         """Has the server serve a request of the CPU whose thread this is. What it gives."""
-        cpu = self._machine.current_cpu
+        cpu = self._machine.cpus.current
         if self.invalid:
             self.invalid = False
             self._transact(cpu, Kind.INVALIDATE, 0, 0, 4, _ONES[8])

@@ -15,6 +15,7 @@ import pytest
 from southbridge.accelerator import Accelerator, ExitReason, Vcpu
 from southbridge.accelerators.unicorn import UnicornAccelerator
 from southbridge.cpu_models import DEFAULT_MODEL, CpuModel, find_model
+from southbridge.cpus import Cpus
 from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Io, Ram, Section
 from southbridge.memory.space import AddressSpace
@@ -76,17 +77,15 @@ class FakeMachine:
         self.lock = threading.RLock()
         self.memory = AddressSpace("memory", 1 << 52)
         self.ports = AddressSpace("ports", 1 << 16)
-        self.controller: Any = Controller()
-        self.max_cpus = 1
-        self.plugged_cpus = {0: ""}
+        self.interrupt_controller: Any = Controller()
         self.tsc_hz = 0
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         self.msrs = Msrs(self.cpu.msrs, 1)
-        self.local_apics: dict[int, Any] = {}
         self.ram = RamBlock("ram", memory)
         self.log = bytearray()
         self.accelerator: Any = accelerator or UnicornAccelerator()
         machine: Any = self
+        self.cpus = Cpus(machine, 1, 1)
         self.accelerator.attach(machine)
         self.memory.add_listener(self)
         self.memory.root.add(0, Ram("ram", self.ram))
@@ -95,9 +94,6 @@ class FakeMachine:
         self.add_port(PORT_DONE, write=self._end)
         self.add_port(PORT_LOG, write=lambda value: self.log.append(value & 0xFF))
         self.new_vcpu()
-
-    def interrupts_of(self, index: int) -> Any:
-        return self.local_apics.get(index, self.controller)
 
     def region_added(self, section: Section) -> None:
         self.accelerator.memory_region_added(section)
@@ -130,7 +126,7 @@ class FakeMachine:
     def request(self, vector: int) -> None:
         """Interrupt `vector` is requested."""
         with self.lock:
-            self.controller.requests.append(vector)
+            self.interrupt_controller.requests.append(vector)
             self.vcpu.interrupt_changed()
 
     def write(self, address: int, data: bytes) -> None:

@@ -59,7 +59,7 @@ def test_cpuid(name: str) -> None:
         for (leaf, subleaf), registers in shown.items():
             assert registers == table.answer(leaf, subleaf, apic_base=0), f"leaf {leaf:#x}"
         assert not shown[1, 0][3] & APIC
-        apic = machine.local_apics[0] = Apic(machine)
+        apic = machine.cpus.local_apics[0] = Apic(machine)
         assert run_cpuid(machine)[1, 0][3] & APIC
         apic.base = 0xFEE0_0000
         assert not run_cpuid(machine)[1, 0][3] & APIC

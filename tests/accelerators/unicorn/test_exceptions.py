@@ -223,7 +223,7 @@ def test_exception_comes_before_an_interrupt(machine: FakeMachine) -> None:
     machine.request(32)
     machine.run()
     assert noted(machine) == (6, 0, 0x1001)
-    assert machine.controller.acknowledged == []
+    assert machine.interrupt_controller.acknowledged == []
 
 
 def test_fault_while_an_interrupt_is_delivered(machine: FakeMachine) -> None:
@@ -236,7 +236,7 @@ def test_fault_while_an_interrupt_is_delivered(machine: FakeMachine) -> None:
     machine.request(32)
     machine.run()
     assert (machine.word(RESULT), machine.word(RESULT + 4) | 1) == (1, 32 * 8 + 3)  # QEMU leaves EXT out
-    assert machine.controller.acknowledged == [32]
+    assert machine.interrupt_controller.acknowledged == [32]
 
 
 def test_page_fault_while_an_interrupt_is_delivered(machine: FakeMachine) -> None:

@@ -45,7 +45,7 @@ def test_shadow(machine: FakeMachine, source: str, taken_at: int) -> None:
     prepare(machine, source)
     machine.run(on_halt=lambda: None)
     assert machine.word(0x3000, 2) == taken_at
-    assert machine.controller.acknowledged == [VECTOR]
+    assert machine.interrupt_controller.acknowledged == [VECTOR]
 
 
 def test_shadow_of_a_stack_segment(machine: FakeMachine) -> None:
@@ -60,26 +60,26 @@ def test_shadow_of_a_stack_segment(machine: FakeMachine) -> None:
     machine.code("push bp\n mov bp, sp\n push word [bp + 2]\n pop word [cs:0x3000]\n pop bp\n iret", HANDLER)
     machine.run()
     assert machine.word(0x3000, 2) == 0x100C
-    assert machine.controller.acknowledged == [VECTOR]
+    assert machine.interrupt_controller.acknowledged == [VECTOR]
 
 
 def test_interrupts_off(machine: FakeMachine) -> None:
     prepare(machine, "cli\n out 0x80, al\n mov cx, 1000\n .l: loop .l")
     machine.run()
-    assert machine.controller.acknowledged == []
-    assert machine.controller.requests == [VECTOR]
+    assert machine.interrupt_controller.acknowledged == []
+    assert machine.interrupt_controller.requests == [VECTOR]
 
 
 def test_request_withdrawn(machine: FakeMachine) -> None:
     prepare(machine, "cli\n out 0x80, al\n out 0x81, al\n sti\n nop\n nop")
 
     def withdraw(value: int) -> None:
-        machine.controller.requests.clear()
+        machine.interrupt_controller.requests.clear()
         machine.vcpu.interrupt_changed()
 
     machine.add_port(0x81, write=withdraw)
     machine.run()
-    assert machine.controller.acknowledged == []
+    assert machine.interrupt_controller.acknowledged == []
 
 
 def test_vector_is_the_controllers_at_that_moment(machine: FakeMachine) -> None:
@@ -89,12 +89,12 @@ def test_vector_is_the_controllers_at_that_moment(machine: FakeMachine) -> None:
     machine.write(4 * 33, (0x2100).to_bytes(4, "little"))
 
     def more_urgent(value: int) -> None:
-        machine.controller.requests.insert(0, 33)
+        machine.interrupt_controller.requests.insert(0, 33)
         machine.vcpu.interrupt_changed()
 
     machine.add_port(0x81, write=more_urgent)
     machine.run()
-    assert machine.controller.acknowledged[0] == 33
+    assert machine.interrupt_controller.acknowledged[0] == 33
     assert machine.word(0x3002, 2) == 1
 
 
@@ -102,7 +102,7 @@ def test_acknowledged_before_the_handlers_first_instruction(machine: FakeMachine
     """A second edge that comes while the handler runs is a second interrupt."""
     prepare(machine, "sti\n out 0x80, al\n nop\n cli")
     order: list[str] = []
-    machine.controller.on_acknowledge = lambda vector: order.append(f"acknowledge {vector}")
+    machine.interrupt_controller.on_acknowledge = lambda vector: order.append(f"acknowledge {vector}")
     machine.add_port(0x81, write=lambda value: order.append("handler"))
     machine.code("out 0x81, al\n iret", HANDLER)
     machine.run()
@@ -154,14 +154,14 @@ def test_request_withdrawn_too_late(machine: FakeMachine) -> None:
     """The CPU has decided to take the interrupt when another thread withdraws it: it gets that vector, not another."""
     machine.start(real_mode())
     machine.request(VECTOR)
-    machine.controller.requests.clear()
+    machine.interrupt_controller.requests.clear()
     on_another_thread(machine.vcpu.interrupt_changed)
     engine = machine.vcpu._engine
     assert not engine.interrupt_pending
     read = ctypes.PyDLL(str(engine.library.path)).x86_ldl_phys_x86_64  # what the CPU does then
     read.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
     assert read(engine.cpu_address, engine.env.vm_vmcb + 100) == VECTOR
-    assert machine.controller.acknowledged == [VECTOR]
+    assert machine.interrupt_controller.acknowledged == [VECTOR]
 
 
 def test_request_during_acknowledgement(machine: FakeMachine) -> None:
@@ -174,10 +174,10 @@ def test_request_during_acknowledgement(machine: FakeMachine) -> None:
             left[0] -= 1
             machine.request(VECTOR)
 
-    machine.controller.on_acknowledge = request_again
+    machine.interrupt_controller.on_acknowledge = request_again
     machine.code("inc word [0x3000]\n iret", HANDLER)
     machine.run()
-    assert machine.controller.acknowledged == [VECTOR] * 101
+    assert machine.interrupt_controller.acknowledged == [VECTOR] * 101
     assert machine.word(0x3000, 2) == 101
 
 
@@ -214,7 +214,7 @@ def test_requests_from_another_thread(machine: FakeMachine, bits: int) -> None:
         machine.write(16 * VECTOR, gate(VECTOR, HANDLER, selector=0x18).ljust(16, b"\0"))
         machine.start(long_mode(machine))
     wanted = threading.Semaphore(1)
-    machine.controller.on_acknowledge = lambda vector: wanted.release()
+    machine.interrupt_controller.on_acknowledge = lambda vector: wanted.release()
     sent = [0]
 
     def send() -> None:
@@ -224,7 +224,7 @@ def test_requests_from_another_thread(machine: FakeMachine, bits: int) -> None:
 
     machine.run_with(send)
     assert machine.word(0x3000, 2) == rounds
-    assert machine.controller.acknowledged == [VECTOR] * rounds
+    assert machine.interrupt_controller.acknowledged == [VECTOR] * rounds
 
 
 def test_two_sources_at_once(machine: FakeMachine) -> None:
@@ -236,7 +236,7 @@ def test_two_sources_at_once(machine: FakeMachine) -> None:
 
     def request() -> None:
         with machine.lock:
-            if count[0] < 4000 and len(machine.controller.requests) < 3:
+            if count[0] < 4000 and len(machine.interrupt_controller.requests) < 3:
                 count[0] += 1
                 machine.request(VECTOR)
 
@@ -248,7 +248,7 @@ def test_two_sources_at_once(machine: FakeMachine) -> None:
 
     machine.start(real_mode())
     machine.run_with(work)
-    assert len(machine.controller.acknowledged) == count[0] == machine.word(0x3000, 2) == 4000
+    assert len(machine.interrupt_controller.acknowledged) == count[0] == machine.word(0x3000, 2) == 4000
 
 
 def test_halt_and_wake(machine: FakeMachine) -> None:
@@ -263,7 +263,7 @@ def test_halt_and_wake(machine: FakeMachine) -> None:
 
     machine.run(on_halt=on_halt)
     assert halts == [False] * 3
-    assert machine.controller.acknowledged == [VECTOR]
+    assert machine.interrupt_controller.acknowledged == [VECTOR]
 
 
 def test_halt_without_interrupts(machine: FakeMachine) -> None:
@@ -338,7 +338,7 @@ def test_requested_nmi_is_saved_and_wakes(machine: FakeMachine) -> None:
 
 
 def test_no_controller(machine: FakeMachine) -> None:
-    machine.controller = None
+    machine.interrupt_controller = None
     machine.code("sti\n nop\n out 0xf4, al\n hlt")
     machine.start(real_mode())
     machine.run()
@@ -351,7 +351,7 @@ def test_interrupt_taken_elsewhere(machine: FakeMachine) -> None:
     machine.start(real_mode(rflags=0x202, event=PendingEvent(VECTOR, external=True)))
     machine.run()
     assert machine.word(0x3000, 2) == 0x1000
-    assert machine.controller.acknowledged == []
+    assert machine.interrupt_controller.acknowledged == []
 
 
 def test_controller_that_raises(machine: FakeMachine) -> None:
@@ -359,6 +359,6 @@ def test_controller_that_raises(machine: FakeMachine) -> None:
         raise RuntimeError("acknowledge")
 
     prepare(machine, "sti\n out 0x80, al\n jmp $")
-    machine.controller.on_acknowledge = fail
+    machine.interrupt_controller.on_acknowledge = fail
     with pytest.raises(RuntimeError, match="acknowledge"):
         machine.run()

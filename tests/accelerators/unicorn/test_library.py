@@ -132,7 +132,7 @@ def refused() -> str:
 
 
 def test_only_one_cpu(machine: FakeMachine) -> None:
-    machine.plugged_cpus[1] = ""
+    machine.cpus.plugged[1] = ""
     with pytest.raises(SouthbridgeError, match="unicorn has one CPU, but the machine has 2"):
         UnicornAccelerator().attach(cast(Any, machine))
 

@@ -290,7 +290,7 @@ def test_page_tables_nowhere(machine: FakeMachine) -> None:
         machine.start(state)
         machine.request(32)
         assert machine.run() is ExitReason.SHUTDOWN
-        machine.controller.requests.clear()
+        machine.interrupt_controller.requests.clear()
 
 
 def test_access_across_the_end_of_memory(machine: FakeMachine) -> None:
@@ -422,4 +422,4 @@ def test_interrupt_table_in_device_memory(machine: FakeMachine) -> None:
     machine.start(protected_mode(machine, idtr=DescriptorTable(0x1000_0000, 0x7FF)))
     machine.request(32)
     machine.run()
-    assert machine.controller.acknowledged == [32]
+    assert machine.interrupt_controller.acknowledged == [32]

@@ -344,7 +344,7 @@ class Apic:
 
 @pytest.fixture
 def apic(machine: FakeMachine) -> Apic:
-    machine.local_apics[0] = apic = Apic(machine)
+    machine.cpus.local_apics[0] = apic = Apic(machine)
     machine.msrs.claim(0x1B, lambda cpu: apic.base, lambda cpu, value: apic.set_base(value))
     return apic
 

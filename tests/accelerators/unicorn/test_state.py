@@ -352,15 +352,17 @@ def test_swaps_under_interrupts_and_page_faults(machine: FakeMachine) -> None:
 
     def request() -> None:
         with machine.lock:
-            if not machine.controller.requests and not machine.done:
+            if not machine.interrupt_controller.requests and not machine.done:
                 requested[0] += 1
                 machine.request(32)
 
     run_swapping(machine, request)
     assert machine.word(0x3010, 8) == 0
     assert (machine.word(0x3000), machine.word(0x3004)) == (rounds, rounds)
-    assert machine.word(0x3008) == len(machine.controller.acknowledged)
-    assert requested[0] - len(machine.controller.requests) == len(machine.controller.acknowledged) > 0
+    assert machine.word(0x3008) == len(machine.interrupt_controller.acknowledged)
+    assert (
+        requested[0] - len(machine.interrupt_controller.requests) == len(machine.interrupt_controller.acknowledged) > 0
+    )
 
 
 def test_swap_between_sti_and_the_next_instruction(machine: FakeMachine) -> None:
@@ -370,7 +372,7 @@ def test_swap_between_sti_and_the_next_instruction(machine: FakeMachine) -> None
     machine.write(4 * 32, (0x2000).to_bytes(4, "little"))
     for shadow, taken_at in ((True, 0x1001), (False, 0x1000)):
         machine.new_vcpu()
-        machine.controller.requests[:] = [32]
+        machine.interrupt_controller.requests[:] = [32]
         machine.start(real_mode(rflags=0x202, interrupt_shadow=shadow))
         machine.vcpu.kick()
         machine.vcpu.run()

@@ -47,7 +47,7 @@ class Guest:
         self._running.set()
 
     def _read_port(self, offset: int, size: int) -> int:
-        self.cpus_seen.append(self.machine.current_cpu)
+        self.cpus_seen.append(self.machine.cpus.current)
         self.ports.append(("in", offset, size, 0))
         self.next_read += 1
         return self.next_read & (1 << 8 * size) - 1

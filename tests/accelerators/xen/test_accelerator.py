@@ -483,7 +483,7 @@ def test_a_domain_that_cant_be_served(idle: Guest) -> None:
 
 
 def test_more_cpus_than_the_domain_has(idle: Guest) -> None:
-    idle.machine.max_cpus = 2
+    idle.machine.cpus.max = 2
     with pytest.raises(SouthbridgeError, match="the domain has 1 CPUs, not 2"):
         idle.machine.set_accelerator(idle.accelerator)
 

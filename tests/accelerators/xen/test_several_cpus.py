@@ -56,12 +56,12 @@ class Guest:
         return begins_at(CODE[0])
 
     def _read(self, offset: int, size: int) -> int:
-        cpu = self.machine.current_cpu
+        cpu = self.machine.cpus.current
         self._given[cpu] = self._given[cpu] + 1 & 0xFF
         return self._given[cpu]
 
     def _write(self, offset: int, size: int, value: int) -> None:
-        cpu = self.machine.current_cpu
+        cpu = self.machine.cpus.current
         assert value == self._given[cpu] + 1 & 0xFF
         self.written.append((cpu, value))
         self._wrote.notify_all()
@@ -76,7 +76,7 @@ class Guest:
         machine = self.machine
         with machine.standing_still():
             machine.offload.end()
-            machine.vcpus[1].load(begins_at(CODE[1]))
+            machine.cpus.threads[1].load(begins_at(CODE[1]))
             machine.offload.begin()
 
     def goes_on(self, cpus: int = CPUS) -> None:

@@ -71,8 +71,8 @@ def test_numbered_item(bench: Bench, key: int, contents: bytes) -> None:
 
 
 def test_the_number_of_cpus(bench: Bench) -> None:
-    bench.machine.max_cpus = 4
-    bench.machine.plugged_cpus = dict.fromkeys(range(3), "")
+    bench.machine.cpus.max = 4
+    bench.machine.cpus.plugged = dict.fromkeys(range(3), "")
     bench.plug("fw_cfg")
     assert (read_item(bench, 0x05, 2), read_item(bench, 0x0F, 2)) == (b"\x03\0", b"\x04\0")
 

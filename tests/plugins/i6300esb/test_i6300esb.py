@@ -29,7 +29,7 @@ def asked(bench: Bench) -> Asked:
     machine.request_shutdown = lambda reason, status=0: asked.append(reason)  # type: ignore[method-assign]
     machine.request_powerdown = lambda: asked.append("power button")  # type: ignore[method-assign]
     machine.request_pause = lambda why="": asked.append(why)  # type: ignore[method-assign]
-    machine.send_nmi = lambda cpu: asked.append(f"nmi {cpu}")  # type: ignore[method-assign]
+    machine.cpus.send_nmi = lambda cpu: asked.append(f"nmi {cpu}")  # type: ignore[method-assign]
     return asked
 
 

@@ -19,7 +19,7 @@ class Pair:
     def __init__(self, bench: Bench, icw1: int = 0x11, icw4: int = 0x01) -> None:
         self.bench = bench
         self.changes = 0
-        bench.machine.interrupt_changed = self._changed  # type: ignore[method-assign]
+        bench.machine.cpus.interrupt_changed = self._changed  # type: ignore[method-assign]
         self.device: Any = bench.plug("i8259")
         self.pins: list[Pin] = [wire.pin() for wire in bench.machine.isa.wires]
         self.initialize(icw1, icw4)

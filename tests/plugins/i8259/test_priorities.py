@@ -20,7 +20,7 @@ class Pair(RuleBasedStateMachine):
         super().__init__()
         self.bench = Bench(memory=1 << 20)
         self.told: int | None = None
-        self.bench.machine.interrupt_changed = self.changed  # type: ignore[method-assign]
+        self.bench.machine.cpus.interrupt_changed = self.changed  # type: ignore[method-assign]
         self.device = self.bench.plug("i8259")
         self.naive = NaivePair()
         self.pins: list[Pin] = [wire.pin() for wire in self.bench.machine.isa.wires]

@@ -59,7 +59,7 @@ class Ioapic:
         self.write(0x10 + 2 * pin, low)
 
     def end(self, vector: int) -> None:
-        self.bench.machine.end_of_interrupt(vector)
+        self.bench.machine.cpus.end_of_interrupt(vector)
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def test_unplugged_it_hears_nothing(ioapic: Ioapic) -> None:
     ioapic.pins[4].set(True)
     ioapic.end(0x51)
     assert ioapic.sent == []
-    assert ioapic.bench.machine.eoi_listeners == []
+    assert ioapic.bench.machine.cpus.eoi_listeners == []
 
 
 def test_state_is_restored(ioapic: Ioapic) -> None:

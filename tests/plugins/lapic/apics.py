@@ -29,22 +29,22 @@ class Apics:
     def __init__(self, bench: Bench, cpus: int = 1, *, enable: bool = True, deadline: bool = False) -> None:
         self.bench = bench
         self.machine: Any = bench.machine
-        self.machine.max_cpus = cpus
-        self.machine.plugged_cpus = dict.fromkeys(range(cpus), "")
+        self.machine.cpus.max = cpus
+        self.machine.cpus.plugged = dict.fromkeys(range(cpus), "")
         if deadline:
             self.machine.cpu = DEADLINE_CPU
         self.changes = 0
         self.ended: list[int] = []
         self.signals: list[tuple[Any, ...]] = []
         """NMI, INIT and startup: what, to whom, the vector."""
-        self.machine.eoi_listeners.append(self.ended.append)
+        self.machine.cpus.eoi_listeners.append(self.ended.append)
         recorders: dict[str, Any] = {
             "interrupt_changed": self._changed,
             "send_nmi": partial(self._signal, "nmi"),
             "send_init": partial(self._signal, "init"),
             "send_startup": partial(self._signal, "startup"),
         }
-        vars(self.machine).update(recorders)
+        vars(self.machine.cpus).update(recorders)
         self.device: Any = bench.plug("lapic")
         for cpu in range(cpus if enable else 0):
             self.write(SVR, 0x1FF, cpu)
@@ -58,7 +58,7 @@ class Apics:
 
     def be(self, cpu: int) -> None:
         """The bench's accesses are that CPU's from now on."""
-        self.machine.cpu_threads[threading.get_ident()] = cpu
+        self.machine.cpus.by_thread[threading.get_ident()] = cpu
 
     def read(self, register: int, cpu: int = 0) -> int:
         self.be(cpu)
@@ -69,7 +69,7 @@ class Apics:
         self.bench.write_mmio(BASE + register, value)
 
     def apic(self, cpu: int = 0) -> Any:
-        return self.machine.interrupts_of(cpu)
+        return self.machine.cpus.interrupts_of(cpu)
 
     def pending(self, cpu: int = 0) -> int | None:
         vector: int | None = self.apic(cpu).pending_vector()
@@ -95,4 +95,4 @@ class Apics:
 
     def waiting(self) -> list[list[int]]:
         """What waits in each CPU's IRR."""
-        return [self.vectors(IRR, cpu) for cpu in range(self.machine.max_cpus)]
+        return [self.vectors(IRR, cpu) for cpu in range(self.machine.cpus.max)]

@@ -519,7 +519,7 @@ def test_a_second_one_is_refused(one: Apics) -> None:
 
 def test_unplugged_the_cpus_have_none(one: Apics) -> None:
     one.bench.machine.unplug(one.device)
-    assert one.machine.local_apics == {}
+    assert one.machine.cpus.local_apics == {}
     assert one.machine.msrs.read(0, a.MSR_BASE) is None or a.MSR_BASE in one.machine.cpu.msrs
     assert not one.machine.hooks.msi_send(a.BASE, 0x51)
 

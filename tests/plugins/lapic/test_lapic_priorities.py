@@ -20,7 +20,7 @@ class Life(RuleBasedStateMachine):
         self.apics = Apics(Bench(memory=1 << 20))
         self.apics.write(a.LVT_LINT0, a.MASKED)
         self.told: int | None = None
-        self.apics.machine.interrupt_changed = self.changed
+        self.apics.machine.cpus.interrupt_changed = self.changed
         self.naive = NaiveApic()
 
     def changed(self) -> None:

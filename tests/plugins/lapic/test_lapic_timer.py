@@ -207,7 +207,7 @@ def test_the_modes_exclude_each_other(bench: Bench) -> None:
 
 def test_a_tsc_that_runs_slower_than_it_says_is_waited_for(bench: Bench) -> None:
     apics = Apics(bench, deadline=True)
-    apics.machine.tsc = lambda cpu: bench.clock.now() * 3 // 4
+    apics.machine.cpus.tsc = lambda cpu: bench.clock.now() * 3 // 4
     apics.write(a.LVT_TIMER, a.TSC_DEADLINE | 0x51)
     deadline(apics, 750)
     bench.clock.advance(ns=999)

@@ -25,7 +25,7 @@ LOCAL_APICS = 44
 
 @pytest.fixture
 def chip(bench: Bench) -> Any:
-    bench.machine.max_cpus = 255
+    bench.machine.cpus.max = 255
     return bench.plug("piix4_acpi", addr="01.3")
 
 
@@ -84,7 +84,7 @@ def test_a_cpu_that_may_come_has_a_disabled_entry(pc: Machine) -> None:
 
 
 def test_where_none_may_come_there_are_no_methods(bench: Bench, chip: Any) -> None:
-    bench.machine.max_cpus = 1
+    bench.machine.cpus.max = 1
     tables = build(bench.machine)
     assert tables is not None
     assert b"CPNT" not in tables["DSDT"].data
