@@ -10,14 +10,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from . import hookspecs
 from .errors import PluginError
 from .memory.guest import Mapping
-from .memory.regions import Section
+from .memory.regions import Ram, Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class MachineHooks:
@@ -30,6 +34,7 @@ class MachineHooks:
     irq_set: Callable[[int, bool], Any]
     pci_irq_set: Callable[[int, int, int, bool], Any]
     msi_send: Callable[[int, int], Any]
+    dirty_log_sync: Callable[[Ram], npt.NDArray[np.bool_] | None]
 
     def __init__(self) -> None:
         self._manager = _Manager(hookspecs.PROJECT)

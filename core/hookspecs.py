@@ -98,7 +98,7 @@ class DirtyLogging:
 
     @hookspec(firstresult=True)
     def dirty_log_sync(self, region: Ram) -> npt.NDArray[np.bool_] | None:
-        """The pages of `region` that the guest wrote since the last call, one element a page; clears the record.
+        """Linked. The pages of `region` that the guest wrote since the last call, one element a page; it begins anew.
 
         An accelerator may let go of the machine's lock while a CPU comes out of the guest; also in `dirty_log_start`.
         """
@@ -298,4 +298,5 @@ LINKED = (
     "irq_set",
     "pci_irq_set",
     "msi_send",
+    "dirty_log_sync",
 )

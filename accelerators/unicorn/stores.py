@@ -26,8 +26,8 @@ class StoredPages:
         self._logged = np.frombuffer(engine.logged_pages, np.uint8)
         self._stored = np.frombuffer(engine.stored_pages, np.uint8)
         self._records: dict[Ram, Pages] = {}
-        self._shown: list[Piece] = []
-        """Where bits of `_logged` are set."""
+        self._shown: list[tuple[Piece, npt.NDArray[np.uint8], bytes]] = []
+        """Where bits of `_logged` are set; the bytes of `_stored` with these pages' bits, and as many zeros."""
 
     def __contains__(self, region: object) -> bool:
         return region in self._records
@@ -46,27 +46,32 @@ class StoredPages:
 
     def follow(self) -> None:
         """The memory is mapped elsewhere, or other regions are recorded. What was stored has been collected."""
-        for piece in self._shown:
+        for piece, _, _ in self._shown:
             _put(self._logged, piece.start >> PAGE_SHIFT, np.zeros(piece.size >> PAGE_SHIFT, np.bool_))
         blocks = dict.fromkeys(region.block for region in self._records)
-        self._shown = [piece for block in blocks for piece in self._map.pieces_of(block) if not piece.readonly]
-        for piece in self._shown:
+        pieces = [piece for block in blocks for piece in self._map.pieces_of(block) if not piece.readonly]
+        self._shown.clear()
+        for piece in pieces:
             _put(self._logged, piece.start >> PAGE_SHIFT, np.ones(piece.size >> PAGE_SHIFT, np.bool_))
+            first, count = _range(piece)
+            bits = self._stored[first >> 3 : first + count + 7 >> 3]
+            self._shown.append((piece, bits, bytes(len(bits))))
         self._engine.flush_tlb()
 
     @property
     def pending(self) -> bool:
         """Whether anything was stored that hasn't been collected. At any time."""
-        return any(_bits(self._stored, *_range(piece)).any() for piece in self._shown)
+        return any(bits.tobytes() != none for _, bits, none in self._shown)
 
     def collect(self) -> None:
         """Takes what was stored into the records."""
         found = False
-        for piece in self._shown:
-            pages = _bits(self._stored, *_range(piece))
-            if pages.any():
+        for piece, bits, none in self._shown:
+            if bits.tobytes() != none:
                 found = True
-                _put(self._stored, piece.start >> PAGE_SHIFT, np.zeros(len(pages), np.bool_))
+                first, count = _range(piece)
+                pages = _bits(self._stored, first, count)
+                _put(self._stored, first, np.zeros(count, np.bool_))
                 for region, record in self._records.items():
                     if region.block is piece.block:
                         _merge(record, pages, (piece.offset - region.offset) >> PAGE_SHIFT)

@@ -71,7 +71,7 @@ class _Stores:
 
     def collect(self) -> None:
         """Takes the accelerator's record into everybody's."""
-        found = self._machine.hooks.call.dirty_log_sync(region=self.region) if self.recorded else None
+        found = self._machine.hooks.dirty_log_sync(self.region) if self.recorded else None
         if found is not None:
             for log in self.logs:
                 log.pages.merge(found)

@@ -15,7 +15,9 @@ from ..display.surface import Cursor, Rectangle
 from .tiles import Copy, TileMap
 
 SHORTEST, STEP, LONGEST = 0.033, 0.05, 0.5
-"""Seconds between two looks: at first, what is added when nothing changed, at most."""
+"""Seconds between two looks: at first, what is added when nothing changed for a while, at most."""
+A_WHILE = 3
+"""Looks in vain: what moves 10 times a second is seen each time that it does."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Screen:
         self._watchers: list[Watcher] = []
         self._timer: asyncio.TimerHandle | None = None
         self._interval = SHORTEST
+        self._in_vain = 0
         self._looked = 0.0
 
     def add(self, watcher: Watcher) -> None:
@@ -125,7 +128,9 @@ class Screen:
     def _look(self) -> None:
         assert self._view is not None and self.console is not None
         self._looked = asyncio.get_running_loop().time()
-        self._interval = min(self._interval + STEP, LONGEST)
+        self._in_vain += 1
+        if self._in_vain > A_WHILE:
+            self._interval = min(self._interval + STEP, LONGEST)
         with self._lock:
             damage = self._view.refresh()
             surface = self.console.surface
@@ -144,6 +149,7 @@ class Screen:
                 watcher.pointer_changed()
         if resized or moved or tiles is not None:
             self._interval = SHORTEST
+            self._in_vain = 0
 
     def _pointer(self, console: GraphicConsole) -> PointerPicture | None:
         cursor = console.cursor

@@ -8,6 +8,7 @@ client is (CVE-2017-15124).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
@@ -42,6 +43,8 @@ PIECE = 1 << 18
 """Pixels that are encoded at once, at most, unless a row has more."""
 MOST_RECTANGLES = 1024
 """In an update, before pieces; where there would be more, whole rows are sent."""
+SEVERAL = 16
+"""Messages of a client that are taken in before others have their turns."""
 
 UPDATE = 0
 
@@ -105,9 +108,10 @@ class Session:
     # --- what it says --------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        while True:
+        for number in itertools.count(1):
             self._take(await read_message(self._stream))
-            await asyncio.sleep(0)  # however much comes, others have their turns
+            if number % SEVERAL == 0:
+                await asyncio.sleep(0)  # however much comes, others have their turns
 
     def _take(self, message: Message) -> None:
         match message:

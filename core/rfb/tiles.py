@@ -7,6 +7,7 @@ the machine's lock. All sizes follow from the copy's (CVE-2015-5225): a surface 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,38 +29,49 @@ class Copy:
         self.height = height
         self.rows, self.columns = -(-height // TILE), -(-width // TILE)
         self.pixels: Pixels = np.zeros((height, width), dtype=np.uint32)
-        self._differs = np.zeros((self.rows * TILE, self.columns * TILE), dtype=bool)
+        lanes = 1 if width % 2 else 2
+        self._unit = np.dtype(f"u{4 * lanes}")
+        """What is compared at once: two pixels, where rows have whole ones."""
+        self._differs = np.zeros((self.rows * TILE, self.columns * TILE // lanes), dtype=bool)
+        self._words = self._differs.view(np.uint64).reshape(self.rows, TILE, self.columns, 2 // lanes)
+        """The same by tile: eight truth values are one number. Beyond the surface's edges nothing differs."""
 
     def no_tiles(self) -> TileMap:
         """A map with none of its tiles."""
         return np.zeros((self.rows, self.columns), dtype=bool)
 
     def update(self, surface: Surface, rectangles: Iterable[Rectangle]) -> TileMap | None:
-        """Copies `rectangles` of `surface`, which has the same size. Gives the tiles that differ, or None."""
+        """Copies the tiles that `rectangles` of `surface`, which has the same size, touch. Gives those that differ, or
+        None.
+        """
         changed: TileMap | None = None
         for rectangle in rectangles:
-            inside = rectangle.within(self.width, self.height)
-            if inside.area and (found := self._update(surface, inside)) is not None:
+            place = self.tiles_of(rectangle)
+            if place[0].stop and (found := self._update(surface, *place)) is not None:
                 changed = self.no_tiles() if changed is None else changed
-                top = inside.y // TILE
-                changed[top : top + len(found)] |= found
+                changed[place] |= found
         return changed
 
-    def _update(self, surface: Surface, part: Rectangle) -> TileMap | None:
-        """The tiles, of the rows of tiles in which `part` lies, that differ."""
-        rows, columns = slice(part.y, part.bottom), slice(part.x, part.right)
-        new, old, differs = surface.pixels[rows, columns], self.pixels[rows, columns], self._differs[rows, columns]
-        np.not_equal(new, old, out=differs)
-        top, bottom = part.y // TILE, -(-part.bottom // TILE)
-        # Eight pixels' truth values are one number, so that a tile's row is two.
-        words = self._differs[top * TILE : bottom * TILE].view(np.uint64)
-        found = np.bitwise_or.reduce(words.reshape(bottom - top, TILE, -1), axis=1)
-        tiles: TileMap = (found[:, 0::2] | found[:, 1::2]) != 0
+    def _update(self, surface: Surface, rows: slice, columns: slice) -> TileMap | None:
+        """Which of those tiles differ."""
+        new, old = self._part(surface.pixels, rows, columns), self._part(self.pixels, rows, columns)
+        old_units, new_units = old.view(self._unit), new.view(self._unit)
+        height, width = new_units.shape
+        differs = self._part(self._differs, rows, columns, self._unit.itemsize // 4)[:height, :width]
+        np.not_equal(new_units, old_units, out=differs)
+        tiles: TileMap = np.bitwise_or.reduce(self._words[rows, :, columns], axis=(1, 3)) != 0
         if not tiles.any():
             return None
-        np.copyto(old, new)
-        differs[:] = False
+        down, across = np.flatnonzero(tiles.any(axis=1)), np.flatnonzero(tiles.any(axis=0))
+        rows, columns = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+        np.copyto(self._part(old, rows, columns), self._part(new, rows, columns))
         return tiles
+
+    @staticmethod
+    def _part(array: npt.NDArray[Any], rows: slice, columns: slice, lanes: int = 1) -> npt.NDArray[Any]:
+        """Those tiles of an array of pixels, or of `lanes` pixels each."""
+        side = TILE // lanes
+        return array[rows.start * TILE : rows.stop * TILE, columns.start * side : columns.stop * side]
 
     def tiles_of(self, rectangle: Rectangle) -> tuple[slice, slice]:
         """The tiles that a rectangle touches, as an index of a map."""

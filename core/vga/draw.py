@@ -15,16 +15,22 @@ Bytes = npt.NDArray[np.uint8]
 Addresses = npt.NDArray[np.int64]
 
 
+def regular_rows(memory: Bytes, addresses: Addresses, size: int) -> Bytes | None:
+    """`size` bytes of `memory` from each of the addresses on, as a view; None unless they are equally far apart, and
+    none wraps at its end.
+    """
+    first, last = int(addresses[0]), int(addresses[-1])
+    pitch = int(addresses[1]) - first if len(addresses) > 1 else size
+    inside = first >= 0 and last + size <= len(memory)
+    if pitch > 0 and inside and bool((np.diff(addresses) == pitch).all()):
+        return np.ndarray((len(addresses), size), np.uint8, memory, first, (pitch, 1))
+    return None
+
+
 def rows_at(memory: Bytes, addresses: Addresses, size: int) -> Bytes:
     """`size` bytes of `memory` from each of the addresses on, which wrap at its end: a view, if they are regular."""
-    count = len(addresses)
-    first, last = int(addresses[0]), int(addresses[-1])
-    pitch = int(addresses[1]) - first if count > 1 else size
-    inside = first >= 0 and max(first, last) + size <= len(memory)
-    if pitch > 0 and inside and last == first + (count - 1) * pitch and bool((np.diff(addresses) == pitch).all()):
-        return np.ndarray((count, size), np.uint8, memory, first, (pitch, 1))
-    found: Bytes = memory[(addresses[:, None] + np.arange(size)) % len(memory)]
-    return found
+    rows = regular_rows(memory, addresses, size)
+    return memory[(addresses[:, None] + np.arange(size)) % len(memory)] if rows is None else rows
 
 
 def draw(mode: Mode, memory: Bytes, addresses: Addresses, palette: Pixels, out: Pixels) -> None:
@@ -34,24 +40,23 @@ def draw(mode: Mode, memory: Bytes, addresses: Addresses, palette: Pixels, out: 
     """
     different = np.flatnonzero(np.diff(addresses, prepend=-1 - addresses[0]))
     if len(different) == len(addresses):
-        _draw_rows(mode, memory, addresses, palette, out)
+        draw_rows(mode, rows_at(memory, addresses, mode.stored_bytes), palette, out)
         return
     rows = np.empty((len(different), out.shape[1]), np.uint32)
-    _draw_rows(mode, memory, addresses[different], palette, rows)
+    draw_rows(mode, rows_at(memory, addresses[different], mode.stored_bytes), palette, rows)
     counts = np.diff(np.append(different, len(addresses)))
     out[:] = np.repeat(rows, counts, axis=0)
 
 
-def _draw_rows(mode: Mode, memory: Bytes, addresses: Addresses, palette: Pixels, out: Pixels) -> None:
+def draw_rows(mode: Mode, rows: Bytes, palette: Pixels, out: Pixels) -> None:
+    """Likewise, of the rows themselves."""
     kind = mode.kind
     if kind in PIXEL_BYTES:
-        _PACKED[kind](rows_at(memory, addresses, mode.row_bytes), palette, out)
+        _PACKED[kind](rows, palette, out)
         return
-    panning = mode.panning
-    size = mode.row_bytes + (4 if panning else 0)
-    pixels = _UNPACKED[kind](rows_at(memory, addresses, size))
-    if panning:
-        skipped = panning // 2 if kind is Kind.BYTES else panning
+    pixels = _UNPACKED[kind](rows)
+    if mode.panning:
+        skipped = mode.panning // 2 if kind is Kind.BYTES else mode.panning
         pixels = pixels[:, skipped:]
     if not mode.doubled:
         np.take(palette, pixels[:, : mode.width], out=out, mode="clip")

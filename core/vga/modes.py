@@ -81,6 +81,11 @@ class Mode:
         bits = ROW_BITS[self.kind]
         return (self.width // (2 if self.doubled else 1) * bits + 7) // 8
 
+    @property
+    def stored_bytes(self) -> int:
+        """How many bytes what is shown of a row is taken from: with panning, some more."""
+        return self.row_bytes + (4 if self.panning and self.kind not in PIXEL_BYTES else 0)
+
     def lines(self) -> npt.NDArray[np.int64]:
         """Where each line of the picture is in the card's memory."""
         lines = np.arange(self.height)

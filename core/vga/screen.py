@@ -13,7 +13,7 @@ from ..display.surface import Pixels
 from ..memory.ram import PAGE_SHIFT
 from ..memory.regions import Ram
 from ..memory.stores import StoreLog
-from .draw import Addresses, Bytes, draw
+from .draw import Addresses, Bytes, draw, draw_rows, regular_rows
 from .modes import Kind, Mode
 from .text import TextCursor, TextScreen
 
@@ -46,6 +46,8 @@ class Screen:
         self._cursor = TextCursor(-1, 0, 0)
         self._text = TextScreen()
         self._addresses: Addresses = np.zeros(1, np.int64)
+        self._rows: Bytes | None = None
+        """The picture's memory, if its rows are equally far apart."""
         self._first_pages: Addresses = self._addresses
         self._end_pages: Addresses = self._addresses
         self._registers_changed = True
@@ -126,7 +128,8 @@ class Screen:
         self._stale = np.zeros(self.console.surface.height, np.bool_)
         if mode.kind not in (Kind.TEXT, Kind.BLANK):
             self._addresses = mode.lines()[: self.console.surface.height] % len(self._memory)
-            size = mode.row_bytes + (4 if mode.panning else 0)
+            size = mode.stored_bytes
+            self._rows = regular_rows(self._memory, self._addresses, size)
             self._first_pages = self._addresses >> PAGE_SHIFT
             self._end_pages = (self._addresses + size - 1 >> PAGE_SHIFT) + 1
 
@@ -158,14 +161,17 @@ class Screen:
         if self._has_stale or self._all:
             self._has_stale = False
             self._stale[:] = False
-        bounds = np.flatnonzero(np.diff(lines, prepend=False, append=False))
         surface = self.console.surface
-        for first, end in zip(bounds[0::2].tolist(), bounds[1::2].tolist(), strict=True):
+        runs = _runs(lines)
+        for first, end in runs:
             out = surface.pixels[first:end]
-            draw(self._mode, self._memory, self._addresses[first:end], self._palette, out)
+            if self._rows is None:
+                draw(self._mode, self._memory, self._addresses[first:end], self._palette, out)
+            else:
+                draw_rows(self._mode, self._rows[first:end], self._palette, out)
         if self.overlay is not None:
             self.overlay(lines)
-        for first, end in zip(bounds[0::2].tolist(), bounds[1::2].tolist(), strict=True):
+        for first, end in runs:
             self.console.changed(Rectangle(0, first, surface.width, end - first))
 
     def _lines_of(self, pages: Lines) -> Lines:
@@ -183,6 +189,16 @@ class Screen:
         over = np.where(end > count, np.minimum(end - count, count), 0)
         found |= before[over] != 0
         return found
+
+
+def _runs(lines: Lines) -> list[tuple[int, int]]:
+    """Where neighbouring lines that are True begin and end."""
+    bounds = ((lines[1:] != lines[:-1]).nonzero()[0] + 1).tolist()
+    if lines[0]:
+        bounds.insert(0, 0)
+    if lines[-1]:
+        bounds.append(len(lines))
+    return list(zip(bounds[0::2], bounds[1::2], strict=True))
 
 
 def palette_of(vga: Vga, kind: Kind) -> Pixels:

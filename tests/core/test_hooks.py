@@ -48,6 +48,10 @@ class Memory:
     def msi_send(self, address: int, data: int) -> bool:
         return True
 
+    @hookimpl
+    def dirty_log_sync(self, region: Any) -> Any:
+        return ("pages", region)
+
 
 class Tracer:
     """Watches reads."""

@@ -80,6 +80,9 @@ def test_pictures_come_back(
 @every_encoding
 def test_streams_go_on(encoding: int) -> None:
     pictures = [noise(70, 40, seed, colours) for seed, colours in enumerate((1 << 24, 2, 100, 2, 1, 1 << 24))]
+    calm = np.zeros((140, 200), np.uint32)
+    calm[5:15, 70:110] = noise(40, 10, 1, 1 << 24)
+    pictures.append(calm)
     seen, _ = decoded(encoding, pictures, Format())
     assert seen == [expected(pixels, Format()) for pixels in pictures]
 
