@@ -26,8 +26,8 @@ class StoredPages:
         self._logged = np.frombuffer(engine.logged_pages, np.uint8)
         self._stored = np.frombuffer(engine.stored_pages, np.uint8)
         self._records: dict[Ram, Pages] = {}
-        self._shown: list[tuple[Piece, npt.NDArray[np.uint8], bytes]] = []
-        """Where bits of `_logged` are set; the bytes of `_stored` with these pages' bits, and as many zeros."""
+        self._shown: list[_Shown] = []
+        """Where bits of `_logged` are set."""
 
     def __contains__(self, region: object) -> bool:
         return region in self._records
@@ -46,55 +46,63 @@ class StoredPages:
 
     def follow(self) -> None:
         """The memory is mapped elsewhere, or other regions are recorded. What was stored has been collected."""
-        for piece, _, _ in self._shown:
-            _put(self._logged, piece.start >> PAGE_SHIFT, np.zeros(piece.size >> PAGE_SHIFT, np.bool_))
+        for shown in self._shown:
+            _put(self._logged, shown.first, np.zeros(shown.count, np.bool_))
         blocks = dict.fromkeys(region.block for region in self._records)
         pieces = [piece for block in blocks for piece in self._map.pieces_of(block) if not piece.readonly]
-        self._shown.clear()
-        for piece in pieces:
-            _put(self._logged, piece.start >> PAGE_SHIFT, np.ones(piece.size >> PAGE_SHIFT, np.bool_))
-            first, count = _range(piece)
-            bits = self._stored[first >> 3 : first + count + 7 >> 3]
-            self._shown.append((piece, bits, bytes(len(bits))))
+        self._shown = [_Shown(piece, self._stored) for piece in pieces]
+        for shown in self._shown:
+            _put(self._logged, shown.first, np.ones(shown.count, np.bool_))
         self._engine.flush_tlb()
 
     @property
     def pending(self) -> bool:
         """Whether anything was stored that hasn't been collected. At any time."""
-        return any(bits.tobytes() != none for _, bits, none in self._shown)
+        return any(shown.any_stored() for shown in self._shown)
 
     def collect(self) -> None:
         """Takes what was stored into the records."""
         found = False
-        for piece, bits, none in self._shown:
-            if bits.tobytes() != none:
+        for shown in self._shown:
+            if shown.any_stored():
                 found = True
-                first, count = _range(piece)
-                pages = _bits(self._stored, first, count)
-                _put(self._stored, first, np.zeros(count, np.bool_))
+                pages = shown.take()
                 for region, record in self._records.items():
-                    if region.block is piece.block:
-                        _merge(record, pages, (piece.offset - region.offset) >> PAGE_SHIFT)
+                    if region.block is shown.piece.block:
+                        _merge(record, pages, (shown.piece.offset - region.offset) >> PAGE_SHIFT)
         if found:
             self._engine.flush_tlb()
 
     def take(self, region: Ram) -> Pages:
         """What was collected of `region`; its record begins anew."""
         found = self._records[region]
-        self._records[region] = np.zeros_like(found)
+        self._records[region] = np.zeros(len(found), np.bool_)
         return found
 
 
-def _range(piece: Piece) -> tuple[int, int]:
-    """Its first page, and how many they are."""
-    return piece.start >> PAGE_SHIFT, piece.size >> PAGE_SHIFT
+class _Shown:
+    """Pages that the guest sees at one place, and their bits of `stored`."""
 
+    def __init__(self, piece: Piece, stored: npt.NDArray[np.uint8]) -> None:
+        self.piece = piece
+        self.first, self.count = piece.start >> PAGE_SHIFT, piece.size >> PAGE_SHIFT
+        self._bytes = stored[self.first >> 3 : self.first + self.count + 7 >> 3]
+        self._none = bytes(len(self._bytes))
+        self._others = np.zeros(len(self._bytes), np.uint8)
+        """Bits of its bytes that aren't its."""
+        _put(self._others, self.first & 7, np.ones(self.count, np.bool_))
+        np.invert(self._others, out=self._others)
 
-def _bits(bitmap: npt.NDArray[np.uint8], first: int, count: int) -> Pages:
-    """The bits from number `first` on."""
-    covering = bitmap[first >> 3 : first + count + 7 >> 3]
-    found: Pages = np.unpackbits(covering, bitorder="little").view(np.bool_)[first & 7 :][:count]
-    return found
+    def any_stored(self) -> bool:
+        """Whether a bit is set, its own or a neighbour's."""
+        return self._bytes.tobytes() != self._none
+
+    def take(self) -> Pages:
+        """Its bits, which are cleared."""
+        first = self.first & 7
+        found: Pages = np.unpackbits(self._bytes, bitorder="little").view(np.bool_)[first : first + self.count]
+        self._bytes &= self._others
+        return found
 
 
 def _put(bitmap: npt.NDArray[np.uint8], first: int, pages: Pages) -> None:

@@ -49,5 +49,5 @@ class DirtyPages:
     def take(self) -> npt.NDArray[np.bool_]:
         """The pages that changed since the last call, one element a page; the log starts again from clean."""
         pages = self._pages
-        self._pages = np.zeros_like(pages)
+        self._pages = np.zeros(len(pages), np.bool_)
         return pages

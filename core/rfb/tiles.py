@@ -62,8 +62,8 @@ class Copy:
         tiles: TileMap = np.bitwise_or.reduce(self._words[rows, :, columns], axis=(1, 3)) != 0
         if not tiles.any():
             return None
-        down, across = np.flatnonzero(tiles.any(axis=1)), np.flatnonzero(tiles.any(axis=0))
-        rows, columns = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+        down, across = tiles.nonzero()
+        rows, columns = slice(down[0], down[-1] + 1), slice(across.min(), across.max() + 1)
         np.copyto(self._part(old, rows, columns), self._part(new, rows, columns))
         return tiles
 

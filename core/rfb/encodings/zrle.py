@@ -72,8 +72,9 @@ def _smooth(pixels: Pixels, begins: Begins, places: list[Place], pixel_format: P
     tiles = (rows // TILE * -(-width // TILE) + columns // TILE).astype(np.uint16)
     order = tiles.argsort(kind="stable")
     values = pixels[rows, columns][order]
-    ends = np.bincount(tiles).cumsum()
-    starts = np.concatenate([[0], ends[:-1]])
+    counts = np.bincount(tiles)
+    ends = counts.cumsum()
+    starts = ends - counts
     solid = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
     size = pixel_format.compact_size
     runs = _plain_runs(values, np.diff(begin, append=pixels.size)[order], pixel_format)
