@@ -46,11 +46,13 @@ class LocalApic(InterruptController, Protocol):
 class Wire:
     """Carries the OR of its pins. Each sink is called with the new level when it changes."""
 
-    __slots__ = ("_high", "_only", "name", "on_lend", "sinks")
+    __slots__ = ("_deaf", "_high", "_only", "_resting", "name", "on_lend", "sinks")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.sinks: list[Sink] = []
+        self._deaf: dict[Sink, Callable[[], bool]] = {}
+        self._resting: list[Callable[[], None]] = []
         self.on_lend: list[Callable[[], None]] = []
         """Called when `lent` changes: for an accelerator that plays one of those who aren't heard."""
         self._high = 0
@@ -77,20 +79,39 @@ class Wire:
         after = self.level
         if after is not before:
             self._tell(after)
+        self.attend()
 
     def pin(self) -> Pin:
         """A new pin on this wire, not asserted."""
         return Pin(self)
 
-    def connect(self, sink: Sink) -> None:
-        """`sink` is called with each new level, and at once if the wire is high."""
+    def connect(self, sink: Sink, deaf: Callable[[], bool] | None = None) -> None:
+        """`sink` is called with each new level, and at once if the wire is high.
+
+        `deaf` says whether a pulse, a fall and a rise at once, would change nothing for it now. When that is over, it
+        calls `attend`.
+        """
         self.sinks.append(sink)
+        if deaf is not None:
+            self._deaf[sink] = deaf
         if self.level:
             sink(True)
+        self.attend()
 
     def disconnect(self, sink: Sink) -> None:
         """`sink` hears no more."""
         self.sinks.remove(sink)
+        self._deaf.pop(sink, None)
+
+    def attend(self) -> None:
+        """Pulses are heard: pins that rest go on."""
+        while self._resting:
+            self._resting.pop()()
+
+    @property
+    def _hears_pulses(self) -> bool:
+        deaf = self._deaf
+        return not deaf or len(deaf) < len(self.sinks) or not all(is_deaf() for is_deaf in deaf.values())
 
     def _tell(self, level: bool) -> None:
         for sink in self.sinks:
@@ -100,11 +121,12 @@ class Wire:
 class Pin:
     """One device's output on a wire."""
 
-    __slots__ = ("_asserted", "_wire")
+    __slots__ = ("_asserted", "_resume", "_wire")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._asserted = False
+        self._resume: Callable[[], None] | None = None
 
     @property
     def asserted(self) -> bool:
@@ -116,6 +138,17 @@ class Pin:
         if self._wire._only is self:
             self._wire.lend(None)
 
+    def rest(self, resume: Callable[[], None]) -> bool:
+        """For a device whose pin, which is asserted, only gives pulses from now on: whether it may leave them out, as
+        they change nothing. `resume` is called once they would, unless the device uses the pin before.
+        """
+        wire = self._wire
+        if wire._hears_pulses:
+            return False
+        self._resume = resume
+        wire._resting.append(resume)
+        return True
+
     def set(self, level: bool | int) -> None:
         """Asserts the line, or lets go of it."""
         level = bool(level)
@@ -123,6 +156,10 @@ class Pin:
             return
         self._asserted = level
         wire = self._wire
+        if self._resume is not None:
+            if self._resume in wire._resting:
+                wire._resting.remove(self._resume)
+            self._resume = None
         wire._high += 1 if level else -1
         heard = wire._high == level if wire._only is None else wire._only is self  # the first one up, the last one down
         if heard:

@@ -73,8 +73,11 @@ class I8254(Device):
         self.output_changed(self.counters[0])
 
     def loaded(self) -> None:
-        """IRQ 0 is as counter 0's output says; the timer was saved."""
+        """IRQ 0 is as counter 0's output says; the timer was saved, if it didn't rest."""
         self._drive()
+        rested = not self.tick.pending and self.counters[0].element.next_rise() is not None
+        if rested and not self.interrupt.rest(self._resume):
+            self._resume()
 
     # --- registers -----------------------------------------------------------------------------------------------
 
@@ -129,8 +132,14 @@ class I8254(Device):
     def tick(self) -> None:
         """Counter 0's output goes high."""
         self.counters[0].element.run_to(pulses(self.clock.now()))
-        self.interrupt.set(False)
-        self.interrupt.set(True)
+        if not self.interrupt.rest(self._resume):
+            self.interrupt.set(False)
+            self.interrupt.set(True)
+            self._schedule()
+
+    def _resume(self) -> None:
+        """Ticks matter again. Those that were left out changed nothing."""
+        self.counters[0].element.run_to(pulses(self.clock.now()))
         self._schedule()
 
     def _drive(self) -> None:

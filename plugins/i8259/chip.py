@@ -68,6 +68,10 @@ class Chip(Component):
             self.lines |= mask
             self.edges |= mask
 
+    def holds(self, mask: int) -> bool:
+        """Whether that input's request is latched and on: another edge adds nothing."""
+        return bool(self.lines & self.edges & mask)
+
     def requests(self) -> int:
         """The interrupt request register."""
         return self.lines if self.level_mode else self.lines & (self.edges | self.level_lines)
@@ -110,6 +114,7 @@ class Chip(Component):
     def acknowledge(self, level: int) -> None:
         """INTA: `level` goes into service."""
         self.edges &= ~(1 << level)
+        self.device.taken(self, level)
         if not self.auto_eoi:
             self.ISR.value |= 1 << level
         elif self.rotates:
@@ -148,6 +153,7 @@ class Chip(Component):
     def initialize(self, value: int) -> None:
         """ICW1. What it clears: datasheet, "Initialization command words"; inputs must rise anew to request."""
         self.edges = self.IMR.value = self.ISR.value = 0
+        self.device.attend()
         self.lowest = 7
         self.special_mask = self.reads_isr = self.polled = self.rotates = False
         self.special_nested = self.auto_eoi = self.ready = False

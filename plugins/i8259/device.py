@@ -46,9 +46,10 @@ class I8259(Device):
         for number, wire in enumerate(isa.wires):
             if number != CASCADE:
                 chip = self.master if number < 8 else self.slave
-                sink = partial(self._line_changed, chip, 1 << number % 8)
+                mask = 1 << number % 8
+                sink = partial(self._line_changed, chip, mask)
                 self._sinks.append((wire, sink))
-                wire.connect(sink)
+                wire.connect(sink, deaf=partial(chip.holds, mask))
         isa.on_trigger_change.append(self._triggers_changed)
         self._triggers_changed()
         self.machine.interrupt_controller = self
@@ -71,10 +72,12 @@ class I8259(Device):
         """Neither chip requests anything until it is initialized. The inputs are as the devices drive them."""
         super().reset()
         self.refresh()
+        self.attend()
 
     def loaded(self) -> None:
         """The inputs' levels came with the state: devices that are restored later drive them to what they are."""
         self.refresh()
+        self.attend()
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -82,6 +85,11 @@ class I8259(Device):
         chip.drive(mask, level)
         if mask & ~chip.IMR.value:
             self.refresh()
+
+    def attend(self) -> None:
+        """Requests that were held may be held no more: inputs may rise anew."""
+        for wire in self.machine.isa.wires:
+            wire.attend()
 
     def _triggers_changed(self) -> None:
         level_triggered = self.machine.isa.level_triggered
@@ -133,6 +141,10 @@ class I8259(Device):
     def _acknowledge(self, chip: Chip, level: int) -> None:
         if level != SPURIOUS or chip.requests() & 1 << SPURIOUS:
             chip.acknowledge(level)
+
+    def taken(self, chip: Chip, level: int) -> None:
+        """That input's request went into service: it may rise anew."""
+        self.machine.isa.wires[level if chip is self.master else level + 8].attend()
 
     def acknowledged(self, chip: Chip) -> None:
         """`chip` was acknowledged. Its INT goes low by that, even if it has another request to make at once."""

@@ -97,7 +97,7 @@ class Ioapic(Device):
         for number, wire in enumerate(self.machine.isa.wires):
             sink = partial(self._line_changed, number)
             self._sinks.append((wire, sink))
-            wire.connect(sink)
+            wire.connect(sink, deaf=partial(self._ignores_pulses, number))
         self.machine.cpus.eoi_listeners.append(self.end_of_interrupt)
         self._realized = True
 
@@ -124,6 +124,7 @@ class Ioapic(Device):
     def loaded(self) -> None:
         """The local APICs know what is level-triggered."""
         self._tell_routes()
+        self._attend()
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -141,6 +142,15 @@ class Ioapic(Device):
                     self._serve(index)
                 else:
                     self._send(entry)
+
+    def _ignores_pulses(self, number: int) -> bool:
+        """Whether an edge on that line, which is high, is lost."""
+        return bool(self.table[number or TIMER_INPUT] & MASK and self.lines >> number & 1)
+
+    def _attend(self) -> None:
+        """An edge may not be lost any more."""
+        for wire in self.machine.isa.wires:
+            wire.attend()
 
     def _serve(self, index: int) -> None:
         """Sends the message of a level-triggered input if it is high and none is under way."""
@@ -206,4 +216,6 @@ class Ioapic(Device):
         self.table[index] = entry
         if changed & ~(MASK | REMOTE_IRR):
             self._tell_routes()
+        if changed & MASK:
+            self._attend()
         self._serve(index)
