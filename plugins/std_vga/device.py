@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from southbridge.banks import PortBank
 from southbridge.component import Part, State
+from southbridge.display.edid import LARGEST_SIDE, edid
+from southbridge.errors import RealizeError
 from southbridge.pci import MemoryBar, MmioBar, PciIds
 from southbridge.properties import Property
 from southbridge.registers import RO
@@ -17,6 +19,7 @@ from .dispi import Dispi
 DISPI_PORT = 0x1CE
 LITTLE_ENDIAN = 0x1E1E_1E1E
 DEFAULT_SIZE = 16
+EDID_WINDOW = 0x400
 
 
 class StdVga(VgaCard):
@@ -27,8 +30,13 @@ class StdVga(VgaCard):
 
     vgamem_mb: int = Property(DEFAULT_SIZE, ge=1, le=256, doc="Video memory in MiB; made a power of two.")
 
+    edid: bool = Property(True, doc="A monitor that tells what it can show: EDID, in BAR 2.")
+    xres: int = Property(1280, ge=640, le=LARGEST_SIDE, doc="The width that the monitor prefers, in pixels.")
+    yres: int = Property(800, ge=480, le=LARGEST_SIDE, doc="And the height.")
+
     bar0 = MemoryBar(DEFAULT_SIZE * MiB, prefetchable=True, doc="Video memory.")
     bar2 = MmioBar(4096, doc="The same registers that ports lead to.")
+    monitor = bar2.window(0, EDID_WINDOW, widths=(1, 2, 4), doc="EDID, and ones.")
     legacy = bar2.window(0x400, 0x1C, widths=(1,), doc="Ports 3C0h to 3DBh.")
     dispi_words = bar2.window(0x500, 0x16, widths=(2,), doc="The VBE extensions' registers, without an index.")
     EXTENDED_SIZE = bar2.register(0x600, 4, reset=8, access=RO, doc="How many bytes there are from here on.")
@@ -50,6 +58,11 @@ class StdVga(VgaCard):
 
     def realize(self) -> None:
         """See VgaCard."""
+        try:
+            told = edid(self.xres, self.yres) if self.edid else b""
+        except ValueError as error:
+            raise RealizeError(f"{self.id}: EDID of a monitor of {error}") from None
+        self._edid = told.ljust(EDID_WINDOW, b"\xff")
         self.resize_bar("bar0", self.vram_size)
         super().realize()
         self.claim_ports(self.dispi_ports, DISPI_PORT)
@@ -79,6 +92,14 @@ class StdVga(VgaCard):
         block.mark_dirty(0, size)
 
     # --- the ways to the registers -----------------------------------------------------------------------------------
+
+    @monitor.read
+    def _read_monitor(self, offset: int, size: int) -> int:
+        return int.from_bytes(self._edid[offset : offset + size], "little")
+
+    @monitor.write
+    def _write_monitor(self, offset: int, size: int, value: int) -> None:
+        pass
 
     @legacy.read
     def _read_legacy(self, offset: int, size: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from southbridge.display.edid import edid
 
 from tests.linux.guest import CMDLINE, answer, control_sockets, describe, run_linux, said, say
 from tests.linux.initramfs import initramfs
@@ -21,6 +23,7 @@ printf '\\033[2J\\033[H\\033[?25l' > /dev/tty1
 printf '\\033[44m{TEXT}\\033[0m' > /dev/tty1
 echo "fb: $(cat /proc/fb)"
 echo "driver: $(readlink -f /sys/class/drm/card0/device/driver | sed 's,.*/,,')"
+echo "edid: $(cat /sys/class/drm/card0-*/edid | md5sum | cut -d' ' -f1)"
 echo "errors: $(dmesg | grep -c -e 'BUG:' -e 'Call Trace' -e 'drm.*ERROR')"
 echo "{READY.decode()}, waiting"
 read line < /dev/console
@@ -35,7 +38,7 @@ BLUE = 0x0000A8
     [
         ("std_vga", "", (720, 400), (9, 16), BLUE),
         ("cirrus_vga", "", (720, 400), (9, 16), BLUE),
-        ("std_vga", "bochs", (1024, 768), (8, 16), 0x0000AA),
+        ("std_vga", "bochs", (1280, 800), (8, 16), 0x0000AA),
         ("cirrus_vga", "cirrus", (1024, 768), (8, 16), None),
     ],
 )
@@ -53,6 +56,8 @@ def test_a_console(
     text = said(result)
     assert answer(text, "driver") == (driver and f"{driver}-drm" if driver == "bochs" else driver)
     assert answer(text, "errors") == "0"
+    told = edid(*size) if driver == "bochs" else b""
+    assert answer(text, "edid") == md5(told, usedforsecurity=False).hexdigest()
     with Image.open(picture) as image:
         assert image.size == size
         parts: Any = np.asarray(image.convert("RGB")).astype(np.uint32)

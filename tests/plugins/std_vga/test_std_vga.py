@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from southbridge.display.edid import SIZE, edid
 from southbridge.errors import RealizeError
 from southbridge.testing import Bench
 from southbridge.units import KiB, MiB
@@ -218,6 +219,24 @@ def test_cve_2017_13673_a_smaller_picture_after_the_dirty_pages_were_taken(card:
     assert card.view is not None
     damage = card.view.refresh()
     assert damage.resized and damage.rectangles == [(0, 0, 64, 64)]
+
+
+def test_the_monitor_tells_what_it_prefers(bench: Bench) -> None:
+    card = Card(bench, xres=800, yres=600)
+    read = bytes(bench.read_mmio(REGISTERS + at, 1) for at in range(SIZE + 4))
+    assert read == edid(800, 600) + bytes([0xFF] * 4)
+    bench.write_mmio(REGISTERS, 0, 4)
+    assert card.bench.read_mmio(REGISTERS, 4) == 0xFFFF_FF00
+
+
+def test_no_monitor_tells_nothing(bench: Bench) -> None:
+    Card(bench, edid=False)
+    assert bench.read_mmio(REGISTERS, 4) == 0xFFFF_FFFF
+
+
+def test_a_monitor_that_no_timing_fits(bench: Bench) -> None:
+    with pytest.raises(RealizeError, match="EDID of a monitor of 4095 by 4000 pixels at 60 Hz"):
+        bench.plug("std_vga", romfile="", xres=4095, yres=4000)
 
 
 def test_cve_2018_5683_2018_7550_vga_addresses_with_any_start(card: Card) -> None:
