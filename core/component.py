@@ -112,7 +112,10 @@ def timer(method: Callable[Concatenate[Any, P], None]) -> TimerSpec[P]:
 
 
 class Component:
-    """Something with registers, state, timers and parts, in a device."""
+    """Something with registers, state, timers and parts, in a device.
+
+    What several base classes declare under the same name is what the first of them says.
+    """
 
     register_specs: ClassVar[list[RegisterSpec]] = []
     window_specs: ClassVar[list[WindowSpec]] = []
@@ -128,18 +131,24 @@ class Component:
         def declared(kind: type) -> list[Any]:
             return [value for value in own.values() if isinstance(value, kind)]
 
-        inherited = {spec.name: spec for spec in cls.register_specs}
+        bases = [base for base in reversed(cls.__bases__) if issubclass(base, Component)]
+        inherited = {spec.name: spec for base in bases for spec in base.register_specs}
         for spec in declared(RegisterSpec):
             base = inherited.get(spec.name)
             if base is not None and base.bank is not spec.bank:
                 raise TypeError(f"{cls.__name__}.{spec.name} is already a register of the bank {base.bank.name!r}")
             spec.doc = spec.doc or (base.doc if base else "")
-        cls.register_specs = [spec for spec in cls.register_specs if spec.name not in own] + declared(RegisterSpec)
-        cls.window_specs = [spec for spec in cls.window_specs if spec.name not in own] + declared(WindowSpec)
-        cls.bank_specs = [spec for spec in cls.bank_specs if spec.name not in own] + declared(Bank)
-        cls.timer_specs = [*cls.timer_specs, *(spec.name for spec in declared(TimerSpec))]
-        cls.state_specs = {**cls.state_specs, **{k: v for k, v in own.items() if isinstance(v, StateSpec)}}
-        cls.part_specs = {**cls.part_specs, **{k: v for k, v in own.items() if isinstance(v, PartsSpec)}}
+        windows = {spec.name: spec for base in bases for spec in base.window_specs}
+        banks = {spec.name: spec for base in bases for spec in base.bank_specs}
+        cls.register_specs = [spec for name, spec in inherited.items() if name not in own] + declared(RegisterSpec)
+        cls.window_specs = [spec for name, spec in windows.items() if name not in own] + declared(WindowSpec)
+        cls.bank_specs = [spec for name, spec in banks.items() if name not in own] + declared(Bank)
+        timers = [name for base in bases for name in base.timer_specs] + [spec.name for spec in declared(TimerSpec)]
+        cls.timer_specs = list(dict.fromkeys(timers))
+        cls.state_specs = {name: spec for base in bases for name, spec in base.state_specs.items()}
+        cls.state_specs |= {name: spec for name, spec in own.items() if isinstance(spec, StateSpec)}
+        cls.part_specs = {name: spec for base in bases for name, spec in base.part_specs.items()}
+        cls.part_specs |= {name: spec for name, spec in own.items() if isinstance(spec, PartsSpec)}
 
     def _construct(self, device: Device, path: str) -> None:
         """Makes registers, banks, state and parts; `path` is "" for the device itself, else "channels[1]"."""

@@ -88,7 +88,9 @@ class Configurable:
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, PropertySpec)}
         plain = (vars(cls).keys() | vars(cls).get("__annotations__", {}).keys()) - own.keys()
-        cls._specs = {**{name: spec for name, spec in cls._specs.items() if name not in plain}, **own}
+        bases = [base for base in reversed(cls.__bases__) if issubclass(base, Configurable)]
+        inherited = {name: spec for base in bases for name, spec in base._specs.items() if name not in plain}
+        cls._specs = {**inherited, **own}
 
     def __init__(self, **values: Any) -> None:
         """Takes validated values; those left out have their defaults.

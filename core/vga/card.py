@@ -1,10 +1,12 @@
-"""What VGA cards on a PCI bus have in common: legacy ports and memory, video memory, a video BIOS, a console."""
+"""What VGA cards have in common: legacy ports and memory, video memory, a video BIOS, a console."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from ..device import Device
+from ..errors import RealizeError
 from ..memory.ram import RamBlock
 from ..memory.regions import Alias, Container, Ram
 from ..pci import MemoryBar, PciDevice
@@ -21,11 +23,10 @@ WINDOW = 0xA_0000
 ROM_SIZE = 64 * KiB
 
 
-class VgaCard(PciDevice, ABC):
-    """A card. Its class has a part `vga`, a BAR `rom`, and says how large the memory is and what mode it is in."""
+class VgaAdapter(Device, ABC):
+    """A card, on whatever bus. Its class has a part `vga`, and says how large the memory is and what mode it is in."""
 
     default_rom: ClassVar[str] = ""
-    rom = MemoryBar(ROM_SIZE, doc="The video BIOS.")
 
     romfile: str | None = Property(None, doc='The video BIOS: a path, or the name of one that is installed; "": none.')
 
@@ -43,6 +44,10 @@ class VgaCard(PciDevice, ABC):
     def find_mode(self) -> Mode:
         """What it shows now."""
 
+    @abstractmethod
+    def offer_rom(self, contents: bytes) -> None:
+        """Has the firmware find the video BIOS."""
+
     def make_window(self) -> VgaWindow:
         """What answers at A0000h."""
         return VgaWindow(self)
@@ -51,13 +56,14 @@ class VgaCard(PciDevice, ABC):
 
     def realize(self) -> None:
         """Claims the legacy ranges, and makes memory and console."""
-        contents = self._rom_contents()
+        name = self.default_rom if self.romfile is None else self.romfile
+        contents = read_rom(self.id, name) if name else b""
         super().realize()
         block = RamBlock(f"{self.id}.vram", self.vram_size)
         self.vram = Ram(f"{self.id}.vram", block, owner=self)
         self.vga.memory = VgaMemory(self.vga, block)
         if contents:
-            self.rom.add(0, rom_region(self, contents, ROM_SIZE))
+            self.offer_rom(contents)
         for region, base in ((self.vga.mono, MONO), (self.vga.common, COMMON), (self.vga.color, COLOR)):
             self.claim_ports(region, base)
         self.window = self.make_window()
@@ -66,10 +72,6 @@ class VgaCard(PciDevice, ABC):
         self.vga.changed = self.screen.touch
         self.vga.memory_path_changed = self.window.follow
         self.machine.consoles.append(self.screen.console)
-
-    def _rom_contents(self) -> bytes:
-        name = self.default_rom if self.romfile is None else self.romfile
-        return read_rom(self.id, name) if name else b""
 
     def unrealize(self) -> None:
         """Takes the console away."""
@@ -93,6 +95,16 @@ class VgaCard(PciDevice, ABC):
         self.window.follow()
         self.screen.redraw()
 
+
+class VgaCard(VgaAdapter, PciDevice):
+    """A card on a PCI bus. Its video BIOS is behind a BAR."""
+
+    rom = MemoryBar(ROM_SIZE, doc="The video BIOS.")
+
+    def offer_rom(self, contents: bytes) -> None:
+        """See VgaAdapter."""
+        self.rom.add(0, rom_region(self, contents, ROM_SIZE))
+
     def _update_decoding(self) -> None:
         super()._update_decoding()
         if "window" in vars(self):
@@ -101,10 +113,21 @@ class VgaCard(PciDevice, ABC):
             region.enabled = bool(self.PCI_COMMAND.IO)
 
 
+class VgaIsaCard(VgaAdapter):
+    """A card on the ISA bus. The firmware gets its video BIOS by fw_cfg."""
+
+    def offer_rom(self, contents: bytes) -> None:
+        """See VgaAdapter. Raises RealizeError if there is another such card."""
+        try:
+            self.machine.firmware_config.add_file(f"vgaroms/{self.default_rom}", contents)
+        except ValueError as error:
+            raise RealizeError(f"{self.id}: {error}") from None
+
+
 class VgaWindow(Container):
     """The 128 KiB at A0000h: the card's memory by way of the graphics controller, or as it is."""
 
-    def __init__(self, card: VgaCard) -> None:
+    def __init__(self, card: VgaAdapter) -> None:
         super().__init__(f"{card.id}.window", WINDOW_SIZE, card)
         self._card = card
         self._memory = card.vga.memory

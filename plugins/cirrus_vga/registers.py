@@ -23,6 +23,8 @@ BANK_SIZE = 0x8000
 FIRST_OF_BLITS = 0x10
 """The graphics controller's registers from here on are about blits alone."""
 MEMORY = 4 * MiB
+ISA_BUS = 7
+"""SR17.BUS of a card on the ISA bus."""
 MMIO_IN_WINDOW, MMIO_SIZE = 0x1_8000, 256
 MAPPED, MAPPED_LOW = 0x44, 0x04
 """Of SR17: the blitter's registers are at the end of the linear memory; at B8000h."""
@@ -77,7 +79,7 @@ class CirrusRegisters(Vga):
         reset=0x20,
         fields={
             "MMIO": bit(2, doc="The blitter's registers are memory as well."),
-            "BUS": bits(3, 5, RO, doc="4: PCI."),
+            "BUS": bits(3, 5, RO, doc="4: PCI. 7: ISA."),
             "MMIO_LINEAR": bit(6, doc="They are at the linear memory's end, not at B8000h."),
             "DOUBLE": bit(7),
         },

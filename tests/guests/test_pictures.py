@@ -28,10 +28,10 @@ GUEST = Path(__file__).parent / "pictures" / "boot.asm"
 class Running:
     """A program with QEMU's command line that runs the guest."""
 
-    def __init__(self, command: list[str], folder: Path, image: Path, card: str) -> None:
+    def __init__(self, command: list[str], folder: Path, image: Path, card: list[str]) -> None:
         self._folder = folder
         options = [
-            *("-machine", "pc", "-m", "64", "-nodefaults", "-display", "none", "-vga", card, "-S"),
+            *("-machine", "pc", "-m", "64", "-nodefaults", "-display", "none", *card, "-S"),
             *("-chardev", f"socket,id=com1,path={folder}/com1,server=on,wait=off", "-serial", "chardev:com1"),
             *("-chardev", f"socket,id=qmp,path={folder}/qmp,server=on,wait=off", "-mon", "chardev=qmp,mode=control"),
             *("-drive", f"file={image},format=raw,if=ide,index=0,media=disk,readonly=off"),
@@ -102,7 +102,10 @@ def unlike(said: Said, shown: Picture, program: str) -> str:
     return f"{said}: {len(wrong)} pixels, the first at {x}, {y}: {shown[y, x]:06x}, not {expected[y, x]:06x}"
 
 
-@pytest.mark.parametrize("card", ["std", "cirrus"])
+CARDS = {"std": ["-vga", "std"], "cirrus": ["-vga", "cirrus"], "isa": ["-vga", "none", "-device", "isa-cirrus-vga"]}
+
+
+@pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize("program", ["southbridge", "qemu"])
 def test_every_mode(images: Path, program: str, card: str) -> None:
     ours = [str(PROGRAM), "-accel", "unicorn"]
@@ -110,7 +113,7 @@ def test_every_mode(images: Path, program: str, card: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "guest.img")
         image.write_bytes(assemble(GUEST, images, {"WIDEST": WIDEST}).read_bytes().ljust(1 << 20, b"\0"))
-        running = Running(ours if program == "southbridge" else theirs, Path(folder), image, card)
+        running = Running(ours if program == "southbridge" else theirs, Path(folder), image, CARDS[card])
         try:
             found = [(said, unlike(said, shown, program)) for said, shown in running.pictures()]
         finally:

@@ -9,7 +9,13 @@ from ..draft import Draft, Part
 from ..words import OptionError, Words, number
 from .option import Option
 
-NAMES = {"isa-serial": "uart16550", "piix4-pm": "piix4_acpi", "VGA": "std_vga", "cirrus-vga": "cirrus_vga"}
+NAMES = {
+    "isa-serial": "uart16550",
+    "piix4-pm": "piix4_acpi",
+    "VGA": "std_vga",
+    "cirrus-vga": "cirrus_vga",
+    "isa-cirrus-vga": "isa_cirrus_vga",
+}
 """What QEMU calls some of our devices."""
 
 

@@ -12,7 +12,7 @@ from southbridge.memory.space import AddressSpace
 from southbridge.pci import PciIds
 from southbridge.testing import Bench
 from southbridge.units import KiB
-from southbridge.vga import Mode, Vga, VgaCard, vga_mode
+from southbridge.vga import Mode, Vga, VgaAdapter, VgaCard, vga_mode
 
 SIZE = 256 * KiB
 
@@ -36,10 +36,11 @@ class PlainCard(VgaCard):
 class Guest:
     """What a guest does to a card."""
 
-    def __init__(self, bench: Bench, card: VgaCard) -> None:
+    def __init__(self, bench: Bench, card: VgaAdapter) -> None:
         self.bench = bench
         self.card = card
-        bench.config_write(card, 0x04, 2, 0x7)
+        if isinstance(card, VgaCard):
+            bench.config_write(card, 0x04, 2, 0x7)
         self.window = AddressSpace("window", card.window.size)
         self.window.root.add(0, card.window)
         self.view: View | None = None
