@@ -74,6 +74,8 @@ class Mode:
     """Text: where the two fonts are, in bytes of plane 2: for attributes with bit 3 clear, and set."""
     flags: tuple[bool, bool] = (False, False)
     """Text: a ninth column repeats the eighth in line graphics; bit 7 of an attribute isn't a colour."""
+    underline: int = -1
+    """Text: the line of a cell that underlines, where attributes are a monochrome adapter's; -1: they aren't."""
 
     @property
     def row_bytes(self) -> int:
@@ -153,6 +155,7 @@ def _text_mode(vga: Vga, height: int, start: int, pitch: int, split: int) -> Mod
         rows=rows,
         fonts=((select.MAP_B << 1 | select.MAP_B_HIGH) << 13, (select.MAP_A << 1 | select.MAP_A_HIGH) << 13),
         flags=(bool(vga.AR10.LINE_GRAPHICS), bool(vga.AR10.BLINK)),
+        underline=vga.CR14.LINE if vga.AR10.MONO else -1,
     )
 
 

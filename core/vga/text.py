@@ -19,6 +19,8 @@ GLYPH_SIZE = 32
 FONT_SIZE = 256 * GLYPH_SIZE
 BRIGHT, BLINK = 0x08, 0x80
 LINE_GRAPHICS = (0xC0, 0xDF)
+COLORS, UNDERLINED = 0x77, 0x01
+"""A monochrome adapter's attribute: bits that choose, and their value where it underlines."""
 
 
 class TextCursor(NamedTuple):
@@ -92,6 +94,8 @@ class TextScreen:
             lit = np.concatenate((lit, ninth), axis=2)
         elif width == 16:
             lit = np.repeat(lit, 2, axis=2)
+        if 0 <= mode.underline < height:
+            lit[attributes & COLORS == UNDERLINED, mode.underline] = True
         cursor = self._cursor_cell - row * mode.columns - first
         if 0 <= cursor < last - first:
             lit[cursor, self._cursor.first : self._cursor.last + 1] = True

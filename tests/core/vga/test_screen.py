@@ -83,6 +83,19 @@ def test_two_fonts(guest: Guest) -> None:
         assert picture[3, x] == text_pixel(NOISE, x // 9 * 4, x % 9, 3, COLORS, font=font)
 
 
+def test_a_monochrome_adapter_underlines(guest: Guest) -> None:
+    set_mode(guest, MODE_03)
+    guest.crtc({0x14: 12})
+    guest.fill(bytes([0x20, 0x01, 0, 0, 0x20, 0x09, 0, 0, 0x20, 0x02, 0, 0, 0x20, 0x11, 0, 0]) * 500)
+    assert not (guest.picture() == COLORS[9]).any()
+    guest.attributes({0x10: 0x0E})
+    picture = guest.picture()
+    for x in range(36):
+        expected = [COLORS[1], COLORS[9], COLORS[0], COLORS[1]][x // 9]
+        assert picture[12, x] == picture[28, x] == expected
+        assert picture[11, x] == picture[13, x] == (COLORS[1] if x >= 27 else COLORS[0])
+
+
 def test_the_text_cursor(guest: Guest) -> None:
     set_mode(guest, MODE_03)
     guest.fill(bytes([0x20, 0x17, 0, 0]) * 2000)

@@ -73,6 +73,10 @@ bios_mode:
     lodsb
     mov [kind], al
     push si
+    mov al, [mode]         ; twice: SeaVGABIOS writes to the CRT controller where it is in this mode, before it is there
+    xor ah, ah
+    int 0x10
+    call reset_flip_flop
     mov al, [mode]
     xor ah, ah
     int 0x10
@@ -438,7 +442,7 @@ put:
 ; A mode, and how its memory is organized: 0 text, 1 CGA's, 2 planes, 3 bytes. After mode 7 SeaVGABIOS sets the next one
 ; only in part, here and in QEMU.
 bios_modes:
-    db 0x00, 0, 0x01, 0, 0x02, 0, 0x03, 0, 0x04, 1, 0x05, 1, 0x06, 1
+    db 0x00, 0, 0x01, 0, 0x02, 0, 0x03, 0, 0x04, 1, 0x05, 1, 0x06, 1, 0x07, 0
     db 0x0D, 2, 0x0E, 2, 0x0F, 2, 0x10, 2, 0x11, 2, 0x12, 2, 0x13, 3
     db 0xFF
 kind: db 0

@@ -15,7 +15,8 @@ Bytes = npt.NDArray[np.uint8]
 BANK = 0x10000
 PLANES, PACKED, DIRECT = 3, 4, 6
 """VBE's memory models."""
-TEXT_MODES = {0: (40, 16), 1: (40, 16), 2: (80, 9), 3: (80, 9)}
+MONO = 7
+TEXT_MODES = {0: (40, 16), 1: (40, 16), 2: (80, 9), 3: (80, 9), MONO: (80, 9)}
 """Columns, and a character's width."""
 PLANE_MODES = {0xD: (320, 200), 0xE: (640, 200), 0xF: (640, 350), 0x10: (640, 350), 0x11: (640, 480), 0x12: (640, 480)}
 
@@ -68,12 +69,12 @@ def colors(numbers: npt.NDArray[np.integer]) -> Picture:
     return found
 
 
-def picture(said: Said) -> Picture:
-    """What shows."""
+def picture(said: Said, *, underlines: bool = True) -> Picture:
+    """What shows. `underlines`: in the monochrome mode, as a monochrome adapter does."""
     if said.vbe:
         return _linear(said) if said.model != PLANES else _planes(said.width, said.height, said.pitch, said.planes)
     if said.mode in TEXT_MODES:
-        return _text(*TEXT_MODES[said.mode])
+        return _text(*TEXT_MODES[said.mode], underlines=underlines and said.mode == MONO)
     if said.mode in PLANE_MODES:
         width, height = PLANE_MODES[said.mode]
         drawn = _planes(width, height, width // 8, said.planes)
@@ -116,7 +117,7 @@ def _cga(mode: int, shown: int) -> Picture:
     return _enlarged(colors(pixels), 1 if mode == 6 else 2, 2)
 
 
-def _text(columns: int, width: int) -> Picture:
+def _text(columns: int, width: int, *, underlines: bool) -> Picture:
     font = sequence()[:2048].view(np.uint8).reshape(256, 16)
     cells = sequence()[: columns * 25].reshape(25, columns) & 0xFF7F
     pixels = np.zeros((400, columns * width), np.uint8)
@@ -125,6 +126,8 @@ def _text(columns: int, width: int) -> Picture:
             code, attribute = int(cells[row, column]) & 0xFF, int(cells[row, column]) >> 8
             bits = np.unpackbits(font[code][:, None], axis=1)
             lit = np.repeat(bits, 2, axis=1) if width == 16 else np.pad(bits, ((0, 0), (0, width - 8)))
+            if underlines and attribute & 0x77 == 1:
+                lit[15] = True
             cell = np.where(lit, attribute & 15, attribute >> 4)
             pixels[16 * row : 16 * row + 16, width * column : width * (column + 1)] = cell
     return colors(pixels)
