@@ -112,6 +112,7 @@ class Bank:
         widths: Collection[int] = (),
         when: Callable[[Any], object] | None = None,
         doorbell: bool = False,
+        tail_doorbell: bool = False,
         coalesced: bool = False,
         doc: str = "",
     ) -> RegisterSpec:
@@ -126,6 +127,7 @@ class Bank:
             widths=widths,
             when=when,
             doorbell=doorbell,
+            tail_doorbell=tail_doorbell,
             coalesced=coalesced,
             doc=doc,
         )
@@ -181,6 +183,10 @@ class BankRegion(Io):
     def doorbells(self) -> list[tuple[int, int]]:
         """See Io."""
         return [(spec.offset, width) for spec in self._specs if spec.doorbell for width in sorted(spec.widths)]
+
+    def tail_doorbells(self) -> list[tuple[int, int]]:
+        """See Io."""
+        return [(spec.offset, width) for spec in self._specs if spec.tail_doorbell for width in sorted(spec.widths)]
 
     def coalesced(self) -> list[range]:
         """See Io."""

@@ -122,8 +122,10 @@ class RegisterSpec:
     answers, or the next one declared at the same place, for places where a latch bit chooses.
 
     A write to a `doorbell` only says that there is something to do: its value is 0 for the device, and it may come
-    late, from another thread, several as one. Writes to a `coalesced` one may come late, but in order, and before the
-    CPU's next access of any other kind.
+    late, from another thread, several as one. Of a `tail_doorbell`, as rings of descriptors have it, the value counts:
+    of several writes the last one comes, perhaps late and from another thread, but before the CPU's next access of any
+    other kind. Writes to a `coalesced` one may come late, but in order, and before the CPU's next access of any other
+    kind.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class RegisterSpec:
         widths: Collection[int],
         when: Callable[[Any], object] | None,
         doorbell: bool = False,
+        tail_doorbell: bool = False,
         coalesced: bool = False,
         doc: str,
     ) -> None:
@@ -151,6 +154,7 @@ class RegisterSpec:
         self.widths = frozenset(widths or (width,))
         self.when = when
         self.doorbell = doorbell
+        self.tail_doorbell = tail_doorbell
         self.coalesced = coalesced
         self.doc = doc
         self.name = ""

@@ -1,4 +1,5 @@
-"""Guest writes that don't make the CPU leave the guest: doorbells and coalesced writes.
+"""Guest writes that don't make the CPU leave the guest: doorbells and coalesced writes; for those to tails of rings see
+`tails`.
 
 A write to a doorbell register signals an eventfd (KVM_IOEVENTFD); a thread then tells the device. Writes to a coalesced
 range are queued in a ring that the kernel shares with us (KVM_REGISTER_COALESCED_MMIO), and served before the next
@@ -7,7 +8,6 @@ exit. Which registers are such the devices declare (`Io.doorbells`, `Io.coalesce
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -20,6 +20,7 @@ from southbridge.memory.space import AddressSpace
 
 from . import ioctls as k
 from .structures import CoalescedZone, IoEventFd
+from .tails import TailDoorbells, Zone
 from .vm import Vm
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class Events:
         self._watch = EventWatch(machine.lock, "doorbells", REST)
         self._doorbells: dict[Doorbell, int] = {}
         """With their event descriptors."""
-        self.zones: dict[tuple[bool, int, int], None] = {}
+        self.zones: dict[Zone, None] = {}
         """The coalesced ranges: ports or memory, address, size. While there are none, nothing is in the ring."""
+        self.tails = TailDoorbells(machine.lock, self._coalesce, self.flush)
         self._ring: memoryview | None = None
         self._page = vm.check(k.CAP_COALESCED_MMIO)
         self._coalesces = (bool(self._page and vm.check(k.CAP_COALESCED_PIO)), bool(self._page))
@@ -80,6 +82,7 @@ class Events:
     def close(self) -> None:
         """Delivers what waits, and ends."""
         self.deliver()
+        self.tails.close()
         self._watch.close()
         for descriptor in self._doorbells.values():
             os.close(descriptor)
@@ -90,7 +93,9 @@ class Events:
 
     def follow(self, memory: Iterable[Section], ports: Iterable[Section]) -> None:
         """The address spaces look like this now."""
+        memory, ports = list(memory), list(ports)
         self.deliver()
+        self.tails.follow(list(_tails(memory)) if self._coalesces[1] else [])
         wanted = dict.fromkeys((*_doorbells(memory, False), *_doorbells(ports, True)))
         for doorbell in [doorbell for doorbell in self._doorbells if doorbell not in wanted]:
             self._unhang(doorbell)
@@ -98,13 +103,12 @@ class Events:
             if doorbell not in self._doorbells:
                 self._hang(doorbell)
         zones = dict.fromkeys((*_zones(memory, False), *_zones(ports, True)))
-        for zone in [zone for zone in self.zones if zone not in zones]:
-            self._request_zone(k.KVM_UNREGISTER_COALESCED_MMIO, zone)
-            del self.zones[zone]
+        tails = self.tails.addresses.values()
+        for zone in [zone for zone in self.zones if zone not in zones and zone not in tails]:
+            self._coalesce(zone, False)
         for zone in zones:
             if zone not in self.zones and self._coalesces[not zone[0]]:
-                self._request_zone(k.KVM_REGISTER_COALESCED_MMIO, zone)
-                self.zones[zone] = None
+                self._coalesce(zone, True)
 
     def _hang(self, doorbell: Doorbell) -> None:
         descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -126,10 +130,20 @@ class Events:
         flags |= k.IOEVENTFD_PIO if doorbell.ports else 0
         self._vm.set(k.KVM_IOEVENTFD, IoEventFd(0, doorbell.address, doorbell.width, descriptor, flags))
 
-    def _request_zone(self, request: int, zone: tuple[bool, int, int]) -> None:
+    def _coalesce(self, zone: Zone, on: bool) -> bool:
+        """Begins or ends to coalesce the writes there; says whether KVM did that."""
         ports, address, size = zone
-        with contextlib.suppress(OSError):
+        if on:
+            self.zones[zone] = None
+        try:
+            request = k.KVM_REGISTER_COALESCED_MMIO if on else k.KVM_UNREGISTER_COALESCED_MMIO
             self._vm.set(request, CoalescedZone(address, size, ports))
+        except OSError:
+            self.zones.pop(zone, None)
+            return False
+        if not on:
+            self.zones.pop(zone, None)
+        return True
 
     # --- delivery ------------------------------------------------------------------------------------------------
 
@@ -138,21 +152,28 @@ class Events:
         self.flush()
         self._watch.deliver_all()
 
-    def flush(self) -> None:
-        """The devices learn of all coalesced writes."""
+    def flush(self) -> bool:
+        """The devices learn of all coalesced writes; of several to one tail, of the last. Whether there were any."""
         ring = self._ring
         if ring is None:
-            return
-        machine, words = self._machine, ring[:_HEAD].cast("I")
+            return False
+        machine, tails, words = self._machine, self.tails.addresses, ring[:_HEAD].cast("I")
+        any_there = False
         while words[RING_FIRST] != words[RING_LAST]:
             first = words[RING_FIRST] % RING_SIZE
             address, length, ports, value = _WRITE.unpack_from(ring, _HEAD + first * _ENTRY)
-            words[RING_FIRST] = (first + 1) % RING_SIZE
+            following = (first + 1) % RING_SIZE
+            words[RING_FIRST] = following
+            any_there = True
+            more = address in tails and following != words[RING_LAST]
+            if more and _WRITE.unpack_from(ring, _HEAD + following * _ENTRY)[:2] == (address, length):
+                continue
             space = machine.ports if ports else machine.memory
             if length in (1, 2, 4, 8):
                 space.write(address, length, value)
             else:
                 _write_bytes(space, address, length, value)
+        return any_there
 
     def _ring_bell(self, doorbell: Doorbell) -> None:
         region = doorbell.region
@@ -189,3 +210,13 @@ def _zones(sections: Iterable[Section], ports: bool) -> Iterator[tuple[bool, int
                 stop = min(section.start + offsets.stop - section.offset, section.end)
                 if start < stop:
                     yield ports, start, stop - start
+
+
+def _tails(sections: Iterable[Section]) -> Iterator[Zone]:
+    for section in sections:
+        region = section.region
+        if isinstance(region, Io):
+            for offset, width in region.tail_doorbells():
+                address = section.start + offset - section.offset
+                if section.start <= address and address + width <= section.end:
+                    yield False, address, width

@@ -223,6 +223,7 @@ class KvmVcpu(Vcpu):
         ioctl, descriptor, run = k.ioctl, self._descriptor, k.KVM_RUN
         page, quads, kernel_lapic = self._page, self._quads, self._accelerator.kernel_lapic
         words, coalesced, zones = self._words, self._coalesced, self._events.zones
+        tails, rung = self._events.tails.addresses, self._events.tails.rung
         while True:
             if self._attention:
                 with lock:
@@ -256,6 +257,8 @@ class KvmVcpu(Vcpu):
                 with lock:
                     if page[_MMIO_WRITES]:
                         memory_write(quads[_MMIO_ADDRESS], words[_MMIO_SIZE], quads[_MMIO_DATA])
+                        if quads[_MMIO_ADDRESS] in tails:
+                            rung(quads[_MMIO_ADDRESS])
                     else:
                         quads[_MMIO_DATA] = memory_read(quads[_MMIO_ADDRESS], words[_MMIO_SIZE])
             elif reason == _EMMIO:
@@ -296,6 +299,8 @@ class KvmVcpu(Vcpu):
                 self._odd_memory_access(address, size)
             elif self._page[_MMIO_WRITES]:
                 machine.memory.write(address, size, quads[_MMIO_DATA])
+                if address in self._events.tails.addresses:
+                    self._events.tails.rung(address)
             else:
                 quads[_MMIO_DATA] = machine.memory.read(address, size)
             if local_apic is not None:

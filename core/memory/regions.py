@@ -204,6 +204,14 @@ class Io(Region):
         """
         return []
 
+    def tail_doorbells(self) -> list[tuple[int, int]]:
+        """Offsets and widths of writes whose last value counts: how far a ring of descriptors is filled.
+
+        An accelerator may deliver the last of several such writes, late and from another thread, but before the CPU's
+        next access of any other kind.
+        """
+        return []
+
     def coalesced(self) -> list[range]:
         """Offsets to which writes may come late, in order, and before the CPU's next access of any other kind."""
         return []

@@ -71,6 +71,7 @@ class ConfigBank(Bank):
         widths: Collection[int] = (),
         when: Callable[[Any], object] | None = None,
         doorbell: bool = False,
+        tail_doorbell: bool = False,
         coalesced: bool = False,
         doc: str = "",
     ) -> RegisterSpec:
@@ -84,6 +85,7 @@ class ConfigBank(Bank):
             widths=widths or [size for size in (1, 2, 4) if size <= width],
             when=when,
             doorbell=doorbell,
+            tail_doorbell=tail_doorbell,
             coalesced=coalesced,
             doc=doc,
         )

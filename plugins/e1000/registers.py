@@ -207,7 +207,7 @@ class Registers(Statistics):
     RDBAH = BAR0.register(0x02804, 4, doc="Receive descriptor base address, high.")
     RDLEN = BAR0.register(0x02808, 4, fields={"LEN": bits(7, 19)}, doc="Receive descriptor length, in bytes.")
     RDH = BAR0.register(0x02810, 4, fields={"HEAD": bits(0, 15)}, doc="Receive descriptor head.")
-    RDT = BAR0.register(0x02818, 4, fields={"TAIL": bits(0, 15)}, doc="Receive descriptor tail.")
+    RDT = BAR0.register(0x02818, 4, fields={"TAIL": bits(0, 15)}, tail_doorbell=True, doc="Receive descriptor tail.")
     RDTR = BAR0.register(
         0x02820,
         4,
@@ -266,7 +266,7 @@ class Registers(Statistics):
     TDBAH = BAR0.register(0x03804, 4, doc="Transmit descriptor base address, high.")
     TDLEN = BAR0.register(0x03808, 4, fields={"LEN": bits(7, 19)}, doc="Transmit descriptor length, in bytes.")
     TDH = BAR0.register(0x03810, 4, fields={"HEAD": bits(0, 15)}, doc="Transmit descriptor head.")
-    TDT = BAR0.register(0x03818, 4, fields={"TAIL": bits(0, 15)}, doc="Transmit descriptor tail.")
+    TDT = BAR0.register(0x03818, 4, fields={"TAIL": bits(0, 15)}, tail_doorbell=True, doc="Transmit descriptor tail.")
     TIDV = BAR0.register(
         0x03820, 4, fields={"DELAY": bits(0, 15, doc="In 1.024 us.")}, doc="Transmit interrupt delay value."
     )

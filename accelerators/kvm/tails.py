@@ -1,0 +1,105 @@
+"""Tail doorbells, whose value counts (`Io.tail_doorbells`), without an exit for each.
+
+An ioeventfd loses the value, unless there is one for each value that it may have. So such a doorbell is an ordinary
+register until the guest writes to it again and again. Then it is coalesced for a while: the kernel keeps the writes in
+the ring, and a thread looks there every so often. Once nothing was written for some time the next write is an exit
+again, and the thread sleeps.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+RAPID_NS = 40_000
+"""Writes that are no further apart follow each other rapidly."""
+MANY = 8
+"""After so many of these in a row a doorbell is coalesced."""
+LOOK = 50e-6
+"""Seconds between two looks into the ring."""
+QUIET = 20
+"""Looks at an empty ring after which it is over."""
+
+Zone = tuple[bool, int, int]
+
+
+class TailDoorbells:
+    """Those of one virtual machine. With the machine's lock held."""
+
+    def __init__(
+        self, lock: threading.RLock, coalesce: Callable[[Zone, bool], bool], flush: Callable[[], bool]
+    ) -> None:
+        """`coalesce` begins, or ends, to have KVM coalesce; `flush` serves what is in the ring, if anything is."""
+        self._lock = lock
+        self._coalesce = coalesce
+        self._flush = flush
+        self._zones: dict[int, Zone] = {}
+        self._last: dict[int, int] = {}
+        self._rapid: dict[int, int] = {}
+        self._coalesced: set[Zone] = set()
+        self._begun: threading.Semaphore | None = None
+        self._closed = False
+
+    @property
+    def addresses(self) -> dict[int, Zone]:
+        """By the addresses at which they are: a write there that left the guest is to be told to `rung`."""
+        return self._zones
+
+    def follow(self, zones: list[Zone]) -> None:
+        """The tail doorbells are these now."""
+        if set(zones) == set(self._zones.values()):
+            return
+        self._end()
+        self._zones.clear()
+        self._zones.update((address, (ports, address, size)) for ports, address, size in zones)
+        self._last = dict.fromkeys(self._zones, 0)
+        self._rapid = dict.fromkeys(self._zones, 0)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._end()
+        self._closed = True
+        if self._begun is not None:
+            self._begun.release()
+
+    def rung(self, address: int) -> None:
+        """A write there left the guest."""
+        now = time.monotonic_ns()
+        self._rapid[address] = self._rapid[address] + 1 if now - self._last[address] < RAPID_NS else 0
+        self._last[address] = now
+        if self._rapid[address] >= MANY:
+            self._rapid[address] = 0
+            self._begin(self._zones[address])
+
+    def _begin(self, zone: Zone) -> None:
+        if zone in self._coalesced or not self._coalesce(zone, True):
+            return
+        self._coalesced.add(zone)
+        if len(self._coalesced) == 1:
+            self._wake()
+
+    def _end(self) -> None:
+        for zone in self._coalesced:
+            self._coalesce(zone, False)
+        self._coalesced.clear()
+        self._flush()
+
+    def _wake(self) -> None:
+        if self._begun is None:
+            self._begun = threading.Semaphore(0)
+            threading.Thread(target=self._watch, args=(self._begun,), name="tail doorbells", daemon=True).start()
+        self._begun.release()
+
+    def _watch(self, begun: threading.Semaphore) -> None:
+        while True:
+            begun.acquire()
+            quiet = 0
+            while quiet < QUIET:
+                time.sleep(LOOK)
+                with self._lock:
+                    if self._closed:
+                        return
+                    quiet = 0 if self._flush() else quiet + 1
+                    if quiet == QUIET:
+                        self._end()
