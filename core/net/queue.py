@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
+from operator import itemgetter
 
 from .frames import Frame, Offload
+from .port import NetworkPort
 
 MOST_FRAMES = 256
 MOST_BYTES = 1 << 20
@@ -42,6 +45,15 @@ class FrameQueue:
     def drop(self) -> None:
         """The oldest goes."""
         self._bytes -= len(self._frames.popleft()[0])
+
+    def give_to(self, port: NetworkPort) -> None:
+        """Gives `port` the oldest ones, as far as the other end has room."""
+        for offload, entries in [(key, list(run)) for key, run in groupby(self._frames, itemgetter(1))]:
+            taken = port.send_batch([frame for frame, _ in entries], offload)
+            for _ in range(taken):
+                self.drop()
+            if taken < len(entries):
+                return
 
     def clear(self) -> None:
         """All go."""

@@ -211,7 +211,7 @@ class E1000(WithRom):
 
     @Registers.TDT.written
     def _transmit_tail(self, value: int) -> None:
-        self.transmit.run()
+        self.transmit.tail_written()
 
     @Registers.TCTL.written
     def _transmit_control(self, value: int) -> None:
@@ -220,7 +220,7 @@ class E1000(WithRom):
 
     @Registers.RDT.written
     def _receive_tail(self, value: int) -> None:
-        self.port.ready()
+        self.receive.tail_written()
 
     @Registers.RCTL.written
     def _receive_control(self, value: int) -> None:

@@ -24,7 +24,8 @@ class Filters:
 
     def __init__(self, card: E1000) -> None:
         self._card = card
-        self._destinations: frozenset[bytes] = frozenset()
+        self.destinations: frozenset[bytes] = frozenset()
+        """That frames to them are taken is sure."""
         self._sources: frozenset[bytes] = frozenset()
 
     def addresses_changed(self) -> None:
@@ -37,11 +38,11 @@ class Filters:
             if high & RAH_VALID:
                 address = low.to_bytes(4, "little") + (high & 0xFFFF).to_bytes(2, "little")
                 (sources if high >> 16 & 3 == _SOURCE else destinations).add(address)
-        self._destinations, self._sources = frozenset(destinations), frozenset(sources)
+        self.destinations, self._sources = frozenset(destinations), frozenset(sources)
 
     def exact(self, frame: Frame) -> bool:
         """Whether an address of the array matches."""
-        return bytes(frame[:6]) in self._destinations or (bool(self._sources) and bytes(frame[6:12]) in self._sources)
+        return bytes(frame[:6]) in self.destinations or (bool(self._sources) and bytes(frame[6:12]) in self._sources)
 
     def takes(self, frame: Frame) -> tuple[bool, bool]:
         """Whether the frame is for this card; and whether that isn't sure, and is the software's to find out (PIF)."""

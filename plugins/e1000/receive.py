@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from southbridge.component import Component
+from southbridge.component import Component, timer
 from southbridge.errors import GuestMemoryError
 from southbridge.net import Frame, Offload
 from southbridge.net.packets import ip_header_good, layers, ones_sum, transport_good
@@ -31,6 +31,9 @@ TCPE, IPE = 0x20, 0x40
 BATCH, FEWEST = 64, 2
 """Of how many frames a run is made."""
 
+SOON = 30_000
+"""Nanoseconds between telling a network that waits of a few descriptors, and of a few more."""
+
 _DESCRIPTOR = struct.Struct("<QHHBBH")
 _REST = struct.Struct("<HHBBH")
 _EN, _LPE, _SECRC = 1 << 1, 1 << 5, 1 << 26
@@ -51,10 +54,33 @@ class Ready(NamedTuple):
     """The first byte of its destination."""
 
 
+class _Stored:
+    """Frames that are in memory."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        """Of the frames as they came."""
+        self.destinations: list[int] = []
+        """The first bytes of their destinations."""
+        self.smallest = LONGEST_LPE
+        """The least that a descriptor says."""
+        self.seen = 0
+        """How many frames a run has dealt with, those that weren't wanted included."""
+
+    def add(self, length: int, destination: int, stored: int) -> None:
+        """One more, of which `stored` bytes are in memory."""
+        self.lengths.append(length)
+        self.destinations.append(destination)
+        self.smallest = min(self.smallest, stored)
+
+
 class Receive(Component):
     """The receiver. It has no memory of its own: a frame without room waits at the cable's other end."""
 
     device: E1000
+
+    _told = -SOON
+    """When a network that waited was told last that there are descriptors."""
 
     def from_network(self, frame: Frame, offload: Offload | None) -> bool:
         """A frame came by the cable. False: there are no descriptors for it."""
@@ -73,6 +99,24 @@ class Receive(Component):
                     break
                 done += 1
         return done
+
+    def tail_written(self) -> None:
+        """The driver gave descriptors. A network that waits for some is told, but not of each by itself."""
+        card = self.device
+        if not card.port.refused or self.go_on.pending:
+            return
+        now, ring = self.clock.now(), card.RDLEN.value >> 4
+        if now < self._told + SOON and ring and (card.RDT.value - card.RDH.value) % ring < BATCH:
+            self.go_on.after(ns=SOON)
+        else:
+            self._told = now
+            card.port.ready()
+
+    @timer
+    def go_on(self) -> None:
+        """The network is told."""
+        self._told = self.clock.now()
+        self.device.port.ready()
 
     @property
     def _listens(self) -> bool:
@@ -95,7 +139,9 @@ class Receive(Component):
         if stored:
             self._count_all(ready.length)
         if stored > 0:
-            self._tell([ready])
+            told = _Stored()
+            told.add(ready.length, ready.destination, len(ready.data))
+            self._tell(told)
         return bool(stored)
 
     def _ready(self, frame: Frame, offload: Offload | None) -> Ready | None:
@@ -128,12 +174,11 @@ class Receive(Component):
         status |= PIF if unsure else 0
         return Ready(data, status, errors, checksum, tag if status & VP else 0, length, frame[0])
 
-    def _tell(self, stored: list[Ready]) -> None:
+    def _tell(self, stored: _Stored) -> None:
         """These are in memory."""
         card = self.device
-        card.count_received([ready.length for ready in stored], [ready.destination for ready in stored])
-        small = card.RSRPD.value
-        if small and any(len(ready.data) <= small for ready in stored):
+        card.count_received(stored.lengths, stored.destinations)
+        if card.RSRPD.value and stored.smallest <= card.RSRPD.value:
             card.interrupts.cause(SRPD)
         card.interrupts.received()
 
@@ -147,40 +192,62 @@ class Receive(Component):
             return 0
         free = (tail - head) % ring
         count = min(free, ring - head, len(frames))
-        size, dma = self.buffer_size, card.dma
+        if not count:
+            return 0
         base = (card.RDBAH.value << 32 | card.RDBAL.value) + head * DESCRIPTOR
-        stored: list[Ready] = []
-        done = 0
+        stored = _Stored()
         try:
-            written = bytearray(dma.read(base, count * DESCRIPTOR)) if count else bytearray()
-            for frame in frames:
-                if len(stored) == count or len(frame) + FCS > size:
-                    break
-                ready = self._ready(frame, offload)
-                done += 1
-                if ready is None:
-                    continue
-                at = len(stored) * DESCRIPTOR
-                data, status, errors, checksum, tag, *_ = ready
-                dma.write(int.from_bytes(written[at : at + 8], "little"), data)
-                _REST.pack_into(written, at + 8, len(data), checksum, status | DD | EOP, errors, tag)
-                stored.append(ready)
+            written = bytearray(card.dma.read(base, count * DESCRIPTOR))
+            self._store_run(frames, offload, written, stored)
         except GuestMemoryError:
-            self._unreachable(head + len(stored))
-            done = max(done, 1)
-        if stored:
+            self._unreachable(head + len(stored.lengths))
+            stored.seen = max(stored.seen, 1)
+        number = len(stored.lengths)
+        if number:
             try:
-                dma.write(base, memoryview(written)[: len(stored) * DESCRIPTOR])
+                card.dma.write(base, memoryview(written)[: number * DESCRIPTOR])
             except GuestMemoryError:
                 self._unreachable(head)
-                return done
-        if stored:
-            card.RDH.value = (head + len(stored)) % ring
-            self._check_threshold(ring, free, len(stored))
-            for ready in stored:
-                self._count_all(ready.length)
+                return stored.seen
+            card.RDH.value = (head + number) % ring
+            self._check_threshold(ring, free, number)
+            card.count("TPR", number)
+            card.count_octets("TOR", sum(stored.lengths) + FCS * number)
             self._tell(stored)
-        return done
+        return stored.seen
+
+    def _store_run(self, frames: Sequence[Frame], offload: Offload | None, written: bytearray, stored: _Stored) -> None:
+        """Puts frames into the buffers of the fetched descriptors, and what is to be `written` back into these."""
+        card = self.device
+        write, exact, unusual = card.dma.write, card.filters.destinations, (card.VET.value, PAUSE_TYPE)
+        strips, checks = card.RCTL.value & _SECRC, card.RXCSUM.value
+        status, errors, checksum, tag = IXSM, 0, 0, 0
+        most = self.buffer_size - FCS
+        at, end = 0, len(written)
+        for frame in frames:
+            length = len(frame)
+            if at == end or length > most:
+                break
+            stored.seen += 1
+            header = bytes(frame[:14])
+            if (
+                header[:6] in exact
+                and SHORTEST <= length <= LONGEST - FCS
+                and header[12] << 8 | header[13] not in unusual
+            ):
+                if checks:
+                    status, errors, checksum = self._checks(frame, offload)
+                data = frame if strips else b"".join((frame, zlib.crc32(frame).to_bytes(FCS, "little")))
+            else:
+                ready = self._ready(frame, offload)
+                if ready is None:
+                    continue
+                data, status, errors, checksum, tag, length, _ = ready
+            write(int.from_bytes(written[at : at + 8], "little"), data)
+            _REST.pack_into(written, at + 8, len(data), checksum, status | DD | EOP, errors, tag)
+            stored.add(length, header[0], len(data))
+            at += DESCRIPTOR
+            status, errors, checksum, tag = IXSM, 0, 0, 0
 
     # --- counting, flow control -----------------------------------------------------------------------------------
 

@@ -122,15 +122,30 @@ class Statistics(PciDevice):
         if destination & 1:
             _add(self.BPTC if destination == 0xFF else self.MPTC, packets)
 
+    def count_run_transmitted(self, lengths: Sequence[tuple[int, int]], destinations: Sequence[int]) -> None:
+        """Frames went out: lengths, and how many of each, and the first bytes of their destinations."""
+        packets = len(destinations)
+        octets = sum(length * number for length, number in lengths) + packets * FCS
+        _add(self.GPTC, packets)
+        _add(self.TPT, packets)
+        _add_octets(self.GOTCL, self.GOTCH, octets)
+        _add_octets(self.TOTL, self.TOTH, octets)
+        for length, number in lengths:
+            _add(vars(self)[_SENT[bisect_left(_SIZES, length + FCS)]], number)
+        self._count_groups(self.BPTC, self.MPTC, destinations)
+
     def count_received(self, lengths: Sequence[int], destinations: Sequence[int]) -> None:
         """Good frames came that a filter wanted: their lengths, and the first bytes of their destinations."""
         _add(self.GPRC, len(lengths))
         _add_octets(self.GORCL, self.GORCH, sum(lengths) + len(lengths) * FCS)
-        for length, packets in Counter(lengths).items():
-            _add(vars(self)[_RECEIVED[bisect_left(_SIZES, length + FCS)]], packets)
-        for destination, packets in Counter(destinations).items():
+        for length, number in Counter(lengths).items():
+            _add(vars(self)[_RECEIVED[bisect_left(_SIZES, length + FCS)]], number)
+        self._count_groups(self.BPRC, self.MPRC, destinations)
+
+    def _count_groups(self, broadcasts: Register, multicasts: Register, destinations: Sequence[int]) -> None:
+        for destination in set(destinations):
             if destination & 1:
-                _add(self.BPRC if destination == 0xFF else self.MPRC, packets)
+                _add(broadcasts if destination == 0xFF else multicasts, destinations.count(destination))
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -89,8 +89,7 @@ class _Place:
         if self.port.peer is None:
             self.queue.clear()
         was_full = self.queue.full
-        while self.queue and self.port.send(*self.queue.first()):
-            self.queue.drop()
+        self.queue.give_to(self.port)
         if was_full and not self.queue.full:
             self._hub.has_room(self)
 

@@ -13,7 +13,6 @@ import socket
 import struct
 import threading
 from abc import ABC, abstractmethod
-from collections import deque
 from pathlib import Path
 from typing import Any, Literal
 
@@ -249,10 +248,9 @@ class SocketNetdev(NetworkBackend):
         if self._wire is not None:
             self._wire.card_has_room()
 
-    def deliver(self, frames: deque[bytes]) -> None:
+    def deliver(self, frames: list[bytes]) -> None:
         """Gives frames to the card as far as it has room; the others stay."""
-        while frames and self.cable.send(frames[0]):
-            frames.popleft()
+        del frames[: self.cable.send_batch(frames)]
 
 
 class _Wire(ABC):
@@ -265,7 +263,7 @@ class _Wire(ABC):
             end.setblocking(False)
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         """What one read brought and the card had no room for; until it has, nothing more is read."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watches_output = False

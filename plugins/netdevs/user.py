@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import select
 import threading
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, NamedTuple
 
@@ -20,6 +21,9 @@ _HOST, _DNS, _DHCP = 2, 3, 15
 """Places in the network, unless it is said."""
 CONGESTED = 64
 """Frames that wait for the card from which on nothing more is read from the host's sockets."""
+
+_CHECKED = Offload(checksum_good=True)
+"""Of what libslirp makes."""
 
 _EVENTS = (
     (POLL_IN, select.EPOLLIN),
@@ -110,7 +114,7 @@ class UserNetdev(NetworkBackend):
 
     def open(self) -> None:
         """Makes the network, and listens at forwarded ports. Raises SouthbridgeError."""
-        self.port = NetworkPort(self._send, sendable=self._flush)
+        self.port = NetworkPort(self._send, receive_batch=self._send_all, sendable=self._flush)
         self._queue = FrameQueue()
         self._watched: dict[int, int] = {}
         self._order: list[int] = []
@@ -187,21 +191,26 @@ class UserNetdev(NetworkBackend):
     # --- frames --------------------------------------------------------------------------------------------------
 
     def _send(self, frame: Frame, offload: Offload | None) -> bool:
+        return bool(self._send_all([frame], offload))
+
+    def _send_all(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         if self._slirp is not None:
-            self._slirp.input(bytes(frame))
+            for frame in frames:
+                self._slirp.input(bytes(frame))
+            self._queue.give_to(self.port)
             self.attention()
-        return True
+        return len(frames)
 
     def packet(self, data: bytes) -> None:
         """See slirp.User: a frame for the guest. What finds no room is lost, as on any network."""
-        if self._queue or not self.port.send(data):
-            self._queue.put(data)
+        self._queue.put(data, _CHECKED)
+        if len(self._queue) % CONGESTED == 0:
+            self._queue.give_to(self.port)
 
     def _flush(self) -> None:
         """The card has room again."""
         congested = len(self._queue) >= CONGESTED
-        while self._queue and self.port.send(self._queue.first()[0]):
-            self._queue.drop()
+        self._queue.give_to(self.port)
         if congested and len(self._queue) < CONGESTED:
             self.attention()
 
@@ -260,6 +269,7 @@ class UserNetdev(NetworkBackend):
             found = dict(self._epoll.poll(0))
             events = [self._translated(found.get(descriptor, 0)) for descriptor in self._order]
             self._slirp.happened(events)
+            self._queue.give_to(self.port)
             self._order = []
             self._watch()
 
@@ -287,4 +297,5 @@ class UserNetdev(NetworkBackend):
             self._alarms.pop(number, None)
             if self._slirp is not None:
                 self._slirp.timer(number)
+                self._queue.give_to(self.port)
                 self._watch()

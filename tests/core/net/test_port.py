@@ -108,3 +108,14 @@ def test_a_queue_is_bounded_by_frames_and_by_bytes() -> None:
     queue.clear()
     assert len(queue) == 0
     assert queue.put(b"e")
+
+
+def test_a_queue_gives_what_there_is_room_for() -> None:
+    one, other = pair(room=3)
+    queue = FrameQueue()
+    good = Offload(checksum_good=True)
+    for data, offload in ((b"a", None), (b"b", None), (b"c", good), (b"d", good)):
+        queue.put(data, offload)
+    queue.give_to(one.port)
+    assert other.frames == [b"a", b"b", b"c"]
+    assert len(queue) == 1 and queue.first() == (b"d", good)

@@ -7,6 +7,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from southbridge.plugins.e1000.receive import SOON
 from southbridge.testing import Bench
 from southbridge.testing.bench import FlatBenchMemory, WindowedBenchMemory
 
@@ -97,6 +98,21 @@ def test_without_descriptors_frames_wait_outside(driver: Driver) -> None:
     assert driver.line.told_sendable == 1
     assert driver.line.give(packets[7])
     assert driver.read(RDH) == 0
+
+
+def test_a_network_that_waits_isnt_told_of_each_descriptor(driver: Driver) -> None:
+    driver.start_receiver(8)
+    for number in range(8):
+        driver.line.give(frame(bytes([number]), length=60))
+    driver.write(RDT, 0)
+    assert driver.line.told_sendable == 1
+    assert driver.line.give(frame(b"8", length=60))
+    assert not driver.line.give(frame(b"9", length=60))
+    for tail in range(1, 4):
+        driver.write(RDT, tail)
+    assert driver.line.told_sendable == 1
+    driver.bench.clock.advance(ns=SOON)
+    assert driver.line.told_sendable == 2
 
 
 def test_long_packets_only_if_wanted(driver: Driver) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 import pytest
+from southbridge.plugins.e1000.transmit import RAPID_TAILS, SOON, TOGETHER
 
 from tests.plugins.e1000.driver import (
     CTRL,
@@ -158,6 +159,39 @@ def test_a_large_ring_goes_on_by_itself(driver: Driver) -> None:
 
 
 # --- interrupts ------------------------------------------------------------------------------------------------------
+
+
+def test_tails_in_quick_succession_are_seen_to_together(driver: Driver) -> None:
+    """A driver that tells of each packet by itself: after a while many are sent at once, soon or when many wait."""
+    driver.start_transmitter(256)
+    packets = [frame(number.to_bytes(2, "big"), length=60) for number in range(200)]
+    driver.bench.write_memory(TX_BUFFERS, b"".join(packets))
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            driver.put(legacy(TX_BUFFERS + 60 * number, 60, EOP | IFCS | RS))
+            driver.go()
+
+    send(range(100))
+    assert RAPID_TAILS - 1 <= len(driver.line.frames) < 100
+    driver.bench.clock.advance(ns=SOON)
+    assert driver.line.frames == packets[:100]
+    send(range(100, 200))
+    driver.bench.clock.advance(ns=SOON)
+    assert driver.line.frames == packets
+    driver.bench.clock.advance(ms=1)
+    for number in range(20):
+        send(range(number, number + 1))
+        driver.bench.clock.advance(ms=1)
+    send(range(20, 21))
+    assert driver.line.frames == [*packets, *packets[:21]], "one that comes alone is sent at once"
+
+
+def test_when_many_wait_they_are_not_kept_waiting(driver: Driver) -> None:
+    driver.start_transmitter(256)
+    for _ in range(RAPID_TAILS + TOGETHER + 1):
+        driver.send(frame(length=60))
+    assert len(driver.line.frames) >= TOGETHER
 
 
 def test_the_interrupt_waits_for_tidv(driver: Driver) -> None:
