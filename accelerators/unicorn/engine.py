@@ -96,6 +96,8 @@ class Engine:
         self.handle = handle.value
         self._keep: list[Any] = []
         self._tables: dict[int, Any] = {}
+        self._places: dict[int, ctypes.c_uint64] = {}
+        """Where the engine notes each table's address, once there is one."""
         self._closing = threading.Lock()
         self._code_pages, self.logged_pages, self.stored_pages = (
             mmap.mmap(-1, 1 << PHYSICAL_BITS - PAGE_SHIFT - 3, flags=_SPARSE) for _ in range(3)
@@ -198,6 +200,7 @@ class Engine:
             self.env = type(self.env).from_buffer_copy(self.env)
             self.internals.icount_high = ctypes.c_uint16()
             self._tables.clear()
+            self._places.clear()
             self.library.uc_close(handle)
             self._keep.clear()
 
@@ -342,11 +345,18 @@ class Engine:
         number = page >> _TABLE_BITS
         table = self._tables.get(number)
         if table is None:
-            at = self.uc.l1_map
-            for shift in (30, 20, 10):
-                at = ctypes.c_uint64.from_address(at + 8 * (page >> shift & _TABLE_MASK)).value
-                if not at:
-                    return None
+            place = self._places.get(number)
+            if place is None:
+                at = self.uc.l1_map
+                for shift in (30, 20):
+                    at = ctypes.c_uint64.from_address(at + 8 * (page >> shift & _TABLE_MASK)).value
+                    if not at:
+                        return None
+                place = ctypes.c_uint64.from_address(at + 8 * (page >> 10 & _TABLE_MASK))
+                self._places[number] = place
+            at = place.value
+            if not at:
+                return None
             table = self._tables[number] = (ctypes.c_uint64 * (3 << _TABLE_BITS)).from_address(at)
         return table
 

@@ -6,7 +6,7 @@ Addresses where no memory is get a mapping in chunks when the guest first touche
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from southbridge.memory.pieces import Piece, pieces
@@ -68,13 +68,15 @@ class GuestMap:
         """Where parts of `block` are mapped."""
         return [piece for piece, _ in self._by_block.get(block, ())]
 
-    def ram_addresses(self, block: RamBlock, offset: int, length: int) -> Iterator[tuple[int, int]]:
+    def ram_addresses(self, block: RamBlock, offset: int, length: int) -> list[tuple[int, int]]:
         """Where in Unicorn's space of RAM `length` bytes at `offset` of `block` are: addresses and sizes."""
+        found = []
         for piece, address in self._by_block.get(block, ()):
-            start = max(offset, piece.offset)
-            end = min(offset + length, piece.offset + piece.size)
-            if start < end:
-                yield address + start - piece.offset, end - start
+            begin = piece.offset
+            if begin < offset + length and offset < begin + piece.size:
+                start, end = max(offset, begin), min(offset + length, begin + piece.size)
+                found.append((address + start - begin, end - start))
+        return found
 
     def _map(self, piece: Piece) -> None:
         engine = self._engine

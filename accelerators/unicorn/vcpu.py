@@ -40,7 +40,7 @@ _FLAG_IF = 1 << 9
 _MSR_APIC_BASE = 0x1B
 _RAX, _RCX, _RDX, _RBX = range(4)
 _ONES = 0xFFFF_FFFF
-_MANY = 256
+_MANY = 1024
 
 
 class UnicornVcpu(Vcpu):
@@ -254,7 +254,8 @@ class UnicornVcpu(Vcpu):
             self._a20 = None
             self._clearing = True
         for address, size in self._overwritten:
-            engine.forget_code(address, size)
+            if engine.holds_code(address, size):
+                engine.forget_code(address, size)
         self._overwritten.clear()
         if self._wanted:
             self._serve()
