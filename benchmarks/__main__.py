@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, graphics, kvm, linux, network, ours, qemu, vnc, xen
+from . import core, exchange, graphics, iperf, kvm, linux, network, ours, packets, qemu, vnc, xen
 from .processes import Watched, watch
 
 RUNS = 7
@@ -100,6 +100,10 @@ def main() -> None:
     console.print(graphics.costs())
     for part in linux.compare():
         console.print(part)
+    with tempfile.TemporaryDirectory() as folder:
+        for part in packets.compare(Path(folder)):
+            console.print(part)
+    console.print(iperf.compare())
     with tempfile.TemporaryDirectory() as folder:
         console.print(xen.compare(Path(folder)))
     with tempfile.TemporaryDirectory() as folder:

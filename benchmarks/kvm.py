@@ -6,7 +6,6 @@ In parentheses: the part of a plain write's cost.
 from __future__ import annotations
 
 import statistics
-import subprocess
 from pathlib import Path
 
 from rich.table import Table
@@ -14,6 +13,7 @@ from southbridge.builder import availability
 from southbridge.discovery import load
 
 from . import ours, qemu
+from .processes import assembled
 
 Pairs = list[tuple[float, float]]
 """Ours and QEMU's, in seconds."""
@@ -47,9 +47,7 @@ def missing() -> str | None:
 def compare(folder: Path) -> Table:
     """Runs the two in turn."""
     table = Table("", "Southbridge", "QEMU KVM", "ratio", title=f"KVM, median of {RUNS} runs")
-    image = folder / "exits.img"
-    source = Path(__file__).parent / "guests" / "exits.asm"
-    subprocess.run(["nasm", "-f", "bin", "-o", str(image), str(source)], check=True)
+    image = assembled(folder, "exits")
     firmware = ours.description(_folder(folder, "firmware"), accelerator="kvm")
     exits = ours.description(_folder(folder, "exits"), image, accelerator="kvm")
     drive = ("-drive", f"file={image},format=raw,snapshot=on")

@@ -25,6 +25,15 @@ devices:
 
 BELL_PORTS = 0x520
 
+CARD = """\
+  nic0: {type: e1000, netdev: net0, romfile: ''}
+"""
+
+NETWORK = """\
+netdevs:
+  net0: NETDEV
+"""
+
 DISK = """\
   disk: {type: ide-hd, drive: image}
 blockdevs:
@@ -37,11 +46,18 @@ def program() -> Path:
     return Path(sysconfig.get_path("scripts"), "southbridge")
 
 
-def description(folder: Path, image: Path | None = None, accelerator: str = "unicorn") -> Path:
-    """A machine whose debug console is standard output, with a disk or without."""
+def description(
+    folder: Path, image: Path | None = None, accelerator: str = "unicorn", netdev: str | None = None
+) -> Path:
+    """A machine whose debug console is standard output, with a disk or without; and with a network card, if `netdev`
+    says what its cable leads to.
+    """
     path = folder / "machine.yaml"
     text = DESCRIPTION.replace("DEBUG", "{type: stdio}").replace("ACCELERATOR", accelerator)
-    path.write_text(text if image is None else text + DISK.replace("PATH", str(image)))
+    text += CARD if netdev else ""
+    text += DISK.replace("PATH", str(image)) if image else ""
+    text += NETWORK.replace("NETDEV", netdev) if netdev else ""
+    path.write_text(text)
     return path
 
 

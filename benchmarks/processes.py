@@ -1,4 +1,4 @@
-"""Running a command until its output says something, and noting when."""
+"""Guest programs, and running a command until its output says something, and noting when."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 60.0
+
+
+def assembled(folder: Path, name: str, *defines: str) -> Path:
+    """The disk image in `folder` of the guest program `name`."""
+    image, guests = folder / f"{'-'.join((name, *defines))}.img", Path(__file__).parent / "guests"
+    options = [f"-I{guests}/", *(f"-D{define}" for define in defines)]
+    subprocess.run(["nasm", "-f", "bin", *options, "-o", str(image), str(guests / f"{name}.asm")], check=True)
+    return image
 
 
 @dataclass
