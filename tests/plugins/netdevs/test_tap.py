@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import socket
 import struct
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,33 +15,19 @@ from southbridge.net import Gso, Offload, Takes
 from southbridge.plugins.netdevs.tap import TUNSETIFF, TapNetdev
 from southbridge.testing.network import NetworkLine
 
+from tests.namespaces import ip, network_namespace
 from tests.plugins.e1000.driver import PEER
 from tests.plugins.e1000.traffic import TCP, checksum
 from tests.plugins.netdevs.loop import NetworkLoop
 
-CLONE_NEWNET = 0x4000_0000
 HOST, GUEST = bytes([10, 77, 0, 1]), bytes([10, 77, 0, 2])
 
 
 @pytest.fixture
 def namespace() -> Iterator[None]:
-    """A network namespace in which the test is alone."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        if libc.unshare(CLONE_NEWNET):
-            pytest.skip(f"needs a network namespace: {os.strerror(ctypes.get_errno())}")
+    """The test is alone in a network namespace."""
+    with network_namespace():
         yield
-    finally:
-        libc.setns(before, CLONE_NEWNET)
-        os.close(before)
-
-
-def ip(*words: str) -> None:
-    try:
-        subprocess.run(["ip", *words], check=True)
-    except FileNotFoundError:
-        pytest.skip("needs ip, of Debian's iproute2")
 
 
 @pytest.fixture
