@@ -95,23 +95,33 @@ class _Place:
 
 
 class HubPort(NetworkBackend):
-    """Joins a back end to a hub, or a hub to another."""
+    """Joins a back end to a hub, or a hub to another; without a back end, the card that names it."""
 
     stands_alone: ClassVar[bool] = True
 
     hub: NetworkBackend = Link("netdevs", doc="The hub.")
-    netdev: NetworkBackend = Link("netdevs", doc="What is joined to it.")
+    netdev: NetworkBackend | None = Link("netdevs", None, doc="What is joined to it; none: the card that names this.")
+
+    _card: NetworkPort | None = None
 
     def open(self) -> None:
         """Joins the two."""
+        if self.netdev is None:
+            return
         self._to_hub = NetworkPort(self._from_hub, sendable=self._hub_has_room)
         self._to_netdev = NetworkPort(self._from_netdev, sendable=self._netdev_has_room)
         self.hub.plug(self._to_hub)
         self.netdev.plug(self._to_netdev)
 
     def plug(self, port: NetworkPort) -> None:
-        """Nothing may be plugged into it: both its ends are taken."""
-        self.plug_into(self._to_hub, port)
+        """See NetworkBackend. Where a back end is joined both its ends are taken."""
+        if self.netdev is not None:
+            self.plug_into(self._to_hub, port)
+        elif self._card is not None and self._card.peer is not None:
+            self.plug_into(self._card, port)
+        else:
+            self.hub.plug(port)
+            self._card = port
 
     def close(self) -> None:
         """Holds nothing."""

@@ -157,7 +157,9 @@ def _address(words: Words, name: str, *, needed: bool = True) -> dict[str, Any]:
 
 
 def _hubport(words: Words) -> _Made:
-    values: dict[str, Any] = {"hub": f"hub{words.number('hubid')}", "netdev": words.need("netdev")}
+    values: dict[str, Any] = {"hub": f"hub{words.number('hubid')}"}
+    if netdev := words.take("netdev"):
+        values["netdev"] = netdev
     return "hubport", values
 
 

@@ -317,6 +317,8 @@ def test_cards_on_networks() -> None:
         "hub0": {"type": "hub"},
         "h": {"type": "hubport", "hub": "hub0", "netdev": "n"},
     }
+    alone = tree("-netdev", "hubport,id=h,hubid=3", "-device", "e1000,netdev=h")["netdevs"]
+    assert alone == {"hub3": {"type": "hub"}, "h": {"type": "hubport", "hub": "hub3"}}
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,20 @@ def test_a_port_of_a_hub_joins_a_back_end() -> None:
     joint.close()
 
 
+def test_a_port_of_a_hub_alone_joins_a_card() -> None:
+    hub = Hub()
+    (one,) = cards(hub, NetworkLine())
+    joint = HubPort(hub=hub)
+    joint.open()
+    other = NetworkLine()
+    joint.plug(other.port)
+    assert other.give(b"there") and one.give(b"back")
+    assert (one.frames, other.frames) == ([b"there"], [b"back"])
+    with pytest.raises(SouthbridgeError):
+        joint.plug(NetworkPort(lambda frame, offload: True))
+    joint.close()
+
+
 def test_in_a_description(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = [
         "accelerator: unicorn",
