@@ -1,17 +1,21 @@
 #!/bin/bash
-# linux.sh MODEL: Debian's kernel as HVM guest, by SeaBIOS and GRUB from the IDE disk linux.img; shut down by xl, and
-# with REBOOT=1 restarted before.
+# linux.sh MODEL DISK: Debian's kernel as HVM guest from an IDE disk: its PCI devices, their interrupts, DMA, an e1000 with
+# dom0 at the other end; shut down by xl, and with REBOOT=1 restarted before.
 # tsc_mode: else Xen traps RDTSCP, QEMU's software CPU says that it was RDTSC, and Xen gives the kernel #GP in its place.
 . ./common.sh
 model=$1
+disk=$2
 serial=/tmp/serial.log
-patience=${2:-400}
-cp linux.img /tmp/linux.img
+patience=400
+modprobe tun
+ip tuntap add cable mode tap
+ip address add 10.0.2.2/24 dev cable
+ip link set cable up
 
 cat > /tmp/l.cfg <<END
 name = "l"
 type = "hvm"
-memory = 256
+memory = 128
 vcpus = 1
 tsc_mode = "native"
 vnc = 0
@@ -19,7 +23,8 @@ vga = "none"
 usb = 1
 usbdevice = "tablet"
 serial = "file:$serial"
-disk = [ "format=raw,vdev=hda,access=rw,backendtype=qdisk,target=/tmp/linux.img" ]
+device_model_args_hvm = [ "-netdev", "tap,id=network,ifname=cable,script=no,downscript=no", "-device", "e1000,netdev=network" ]
+disk = [ "format=raw,vdev=hda,access=rw,backendtype=qdisk,target=$disk" ]
 boot = "c"
 device_model_version = "qemu-xen"
 device_model_override = "$model"
@@ -37,6 +42,7 @@ if [ -n "$REBOOT" ]; then
 fi
 step shutdown xl shutdown l
 gone shutdown l
+ip link del cable
 echo "models: $(ps ax -o args | grep -c '[x]en-domid')"
 tail -n 5 $serial | sed 's/^/# guest: /'
 sed 's/^/# model: /' /var/log/xen/qemu-dm-l*.log
