@@ -24,8 +24,7 @@ check: setup
 
 # A real Xen with a Debian dom0, on QEMU's software CPU; see tests/lab/README.md.
 lab: setup
-	@tools/need-packages qemu-system-x86 mmdebstrap nasm e2fsprogs
-	$(BIN)/python -m pytest -q tests/lab
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q tests/lab
 
 bench: setup
 	@tools/need-packages qemu-system-x86 nasm seabios

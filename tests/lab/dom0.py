@@ -2,6 +2,8 @@
 
     result = run_in_dom0("exec ./verbs.sh /usr/libexec/xen-qemu-system-i386")
 
+`run_scripts` runs several, one after the other, in one dom0.
+
 It has one CPU: with two on a small host each request to a device model waits for the host to change between them. SMAP
 is off: QEMU 7.2 reads IRET's frame as the supervisor even where a PV dom0 returns to user mode, which SMAP forbids.
 """
@@ -18,8 +20,8 @@ from pathlib import Path
 from tests.guests.build import need
 from tests.lab.image import BOOT_SECTORS, INSIDE, lab_image
 
-PATIENCE_S = 600
-"""For the whole of a script, with the start of Xen and dom0, which takes about 10 s."""
+PATIENCE_S = 900
+"""For all scripts, with the start of Xen and dom0, which takes about 10 s."""
 
 CPU = "max,-la57,-smap,-smep"
 MEMORY_MB = 4096
@@ -69,6 +71,27 @@ def run_in_dom0(
     status = left.pop("status", b"").decode().strip()
     output = left.pop("output", b"").decode("utf-8", "replace")
     return Result(int(status) if status else None, output, console, left)
+
+
+def run_scripts(
+    scripts: Mapping[str, str],
+    files: Mapping[str, Path | bytes] | None = None,
+    *,
+    disks: Sequence[Path] = (),
+    patience_s: float = PATIENCE_S,
+) -> dict[str, Result]:
+    """As `run_in_dom0`, for commands by names; what came of each, by its name."""
+    lines = [
+        f"({command}) > /share/{name}.output 2>&1; echo $? > /share/{name}.status; rm -f /tmp/*.log"
+        for name, command in scripts.items()
+    ]
+    whole = run_in_dom0("\n".join(lines), files, disks=disks, patience_s=patience_s)
+    results: dict[str, Result] = {}
+    for name in scripts:
+        status = whole.files.get(f"{name}.status", b"").decode().strip()
+        output = whole.files.get(f"{name}.output", b"").decode("utf-8", "replace")
+        results[name] = Result(int(status) if status else None, output, whole.console, whole.files)
+    return results
 
 
 def _machine(image: Path, share: Path, disks: Sequence[Path]) -> list[str]:

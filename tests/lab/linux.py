@@ -61,7 +61,7 @@ _WORDS = f"{CMDLINE} xen_emul_unplug=never quiet mitigations=off nokaslr"
 
 def linux_disk(folder: Path) -> Path:
     """The disk's image, in `folder`: loaded by the PIIX3's bus master."""
-    return dma_disk(folder, _initramfs(), _WORDS, MEMORY_MB * MiB)
+    return dma_disk(folder, "linux.img", _initramfs(), _WORDS, MEMORY_MB * MiB)
 
 
 def grub_linux_disk(folder: Path) -> Path:
@@ -77,4 +77,4 @@ def _initramfs() -> bytes:
 
 def cpus_disk(folder: Path) -> Path:
     """A disk with a guest that watches its CPUs."""
-    return dma_disk(folder, initramfs(_CPUS), _WORDS, MEMORY_MB * MiB)
+    return dma_disk(folder, "cpus.img", initramfs(_CPUS, []), _WORDS, MEMORY_MB * MiB)

@@ -29,8 +29,8 @@ _FIRMWARES = MiB
 """The end of RAM, where the firmware has tables."""
 
 
-def dma_disk(folder: Path, initrd: bytes, cmdline: str, memory: int) -> Path:
-    """The disk, in `folder`, for a machine with `memory` bytes of RAM and the disk as the first IDE drive."""
+def dma_disk(folder: Path, name: str, initrd: bytes, cmdline: str, memory: int) -> Path:
+    """The disk `name`, in `folder`, for a machine with `memory` bytes of RAM and the disk as the first IDE drive."""
     ram = firmware_map([MemoryRange(0, memory - _FIRMWARES)])
     start = Kernel(kernel().read_bytes()).start(Request(ram, Room(ram), initrd, cmdline.encode()))
     disk = bytearray(SECTOR * (1 + _LIST_SECTORS))
@@ -49,7 +49,7 @@ def dma_disk(folder: Path, initrd: bytes, cmdline: str, memory: int) -> Path:
     run_tool([need("nasm", "nasm"), "-f", "bin", "-o", boot_sector, _SOURCE])
     disk[:SECTOR] = boot_sector.read_bytes()
     disk += bytes(-len(disk) % MiB)
-    target = folder / "dma.img"
+    target = folder / name
     target.write_bytes(disk)
     return target
 

@@ -1,10 +1,10 @@
 #!/bin/bash
-# linux.sh MODEL DISK: Debian's kernel as HVM guest from an IDE disk: its PCI devices, their interrupts, DMA, an e1000 with
+# linux.sh MODEL [DISK]: Debian's kernel as HVM guest from an IDE disk: its PCI devices, their interrupts, DMA, an e1000 with
 # dom0 at the other end; shut down by xl, and with REBOOT=1 restarted before.
 # tsc_mode: else Xen traps RDTSCP, QEMU's software CPU says that it was RDTSC, and Xen gives the kernel #GP in its place.
 . ./common.sh
 model=$1
-disk=$2
+disk=${2:-/dev/vdd}
 serial=/tmp/serial.log
 patience=400
 modprobe tun
@@ -32,7 +32,8 @@ END
 
 step create xl create /tmp/l.cfg || { sed 's/^/# model: /' /var/log/xen/qemu-dm-l.log; exit 1; }
 heard up "guest: ready" $serial || { tail -n 40 $serial | sed 's/^/# guest: /'; sed 's/^/# model: /' /var/log/xen/qemu-dm-l.log; exit 1; }
-tr -d '\r' < $serial | grep '^guest: '
+sum=$(dd if="$disk" bs=1M count=1 skip=4 2> /dev/null | sha256sum | cut -c1-64)
+tr -d '\r' < $serial | grep '^guest: ' | sed "s/$sum/as it is/"
 if [ -n "$REBOOT" ]; then
     before=$(xl domid l)
     rm -f $serial

@@ -1,15 +1,15 @@
 #!/bin/bash
-# linux_cpus.sh MODEL: Debian's kernel as HVM guest with one CPU of two (cpus.img); the second is brought by vcpu-set, and stays.
+# linux_cpus.sh MODEL [DISK]: Debian's kernel as HVM guest with one CPU of two (DISK); the second is brought by vcpu-set, and stays.
 . ./common.sh
 model=$1
 serial=/tmp/serial.log
 patience=400
-cp cpus.img /tmp/cpus.img
+disk=${2:-/dev/vdf}
 
 cat > /tmp/c.cfg <<END
 name = "c"
 type = "hvm"
-memory = 256
+memory = 128
 vcpus = 1
 maxvcpus = 2
 tsc_mode = "native" # see linux.sh
@@ -17,7 +17,7 @@ vnc = 0
 vga = "none"
 usb = 0
 serial = "file:$serial"
-disk = [ "format=raw,vdev=hda,access=rw,backendtype=qdisk,target=/tmp/cpus.img" ]
+disk = [ "format=raw,vdev=hda,access=rw,backendtype=qdisk,target=$disk" ]
 boot = "c"
 device_model_version = "qemu-xen"
 device_model_override = "$model"

@@ -38,9 +38,10 @@ END
 
 # rights NAME: whose rights the model has, and where.
 rights() {
-    local pid
-    pid=$(xenstore-read "/local/domain/$(xl domid "$1")/image/device-model-pid")
-    awk '/^[UG]id:/ { print "'"$1"': " $1, $2 }' "/proc/$pid/status"
+    local pid domain
+    domain=$(xl domid "$1")
+    pid=$(xenstore-read "/local/domain/$domain/image/device-model-pid")
+    awk '/^[UG]id:/ { print "'"$1"': " $1, $2 }' "/proc/$pid/status" | sed "s/Uid: $((base + domain))$/Uid: the domain's/"
     echo "$1: root $(readlink "/proc/$pid/root" | sed 's/[0-9]*$//')"
 }
 
