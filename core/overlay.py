@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 
 from .block import BlockError
@@ -48,6 +47,8 @@ class Overlay:
 
     def __init__(self, read_base: Callable[[int, int], bytes], size: int) -> None:
         """Raises SouthbridgeError if no temporary file can be made."""
+        import tempfile  # which a machine whose disks keep what is written needn't import
+
         directory = os.environ.get("TMPDIR", "/var/tmp")
         try:
             self._file = tempfile.TemporaryFile(buffering=0, dir=directory)  # noqa: SIM115

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from ..errors import SouthbridgeError
@@ -12,6 +11,8 @@ class UnknownModelError(SouthbridgeError):
     """There is no CPU model of that name."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
+        import difflib  # which only mistakes need
+
         known = list(known)
         by_lower = {each.lower(): each for each in known}
         near = [by_lower[each] for each in difflib.get_close_matches(name.lower(), by_lower)]

@@ -1,4 +1,7 @@
-"""What the options said so far: the parts of a machine, and how it is to be run."""
+"""What the options said so far: the parts of a machine, and how it is to be run.
+
+Its classes have no methods that nobody calls: to make each of them takes time at every start.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from ..units import MiB
 DEFAULT_MEMORY = 128 * MiB
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Socket:
     """A `-chardev socket`, which a device or a monitor will have. `option` is how it was written."""
 
@@ -25,7 +28,7 @@ class Socket:
     wait: bool = True
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Part:
     """A part of the description: a device or back end of type `type`; `option` is how it was written."""
 
@@ -35,7 +38,7 @@ class Part:
     option: str
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Drive:
     """A `-drive`. `interface` is "none" or "ide"; `image` is None while there is no medium."""
 
@@ -47,7 +50,7 @@ class Drive:
     image: Part | None
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Process:
     """How the machine is run, which isn't in its description."""
 
@@ -68,7 +71,7 @@ class Process:
     """What was accepted, and has no effect here."""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Draft:
     """A machine, as far as it is known."""
 

@@ -22,8 +22,9 @@ NEEDED_LATER = (
 )
 """Packages, all of whose modules a running machine may import late."""
 ALSO_NEEDED = (
-    *("southbridge.machine_state", "pydantic.main", "pydantic.type_adapter", "concurrent.futures.thread", "uuid"),
-    *("encodings.idna", "encodings.latin_1", "encodings.ascii", "traceback"),
+    *("southbridge.machine_state", "southbridge.device_state", "pydantic.main", "pydantic.type_adapter", "uuid"),
+    *("concurrent.futures.thread", "difflib", "tempfile", "traceback"),
+    *("encodings.idna", "encodings.latin_1", "encodings.ascii"),
 )
 NOT_NEEDED = ("windows", "__main__")
 """Parts of names of modules that are for other systems, or for running a package."""

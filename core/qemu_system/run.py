@@ -6,11 +6,9 @@ import logging
 from functools import partial
 
 from ..builder import build
-from ..device_state import load_devices_state
 from ..machine import Machine
 from ..running import run_to_end
-from .draft import Draft
-from .privilege import give_up_privileges, import_what_is_needed_later
+from .draft import Draft, Process
 from .translate import describe
 
 log = logging.getLogger(__name__)
@@ -36,7 +34,16 @@ def _set_up(machine: Machine, draft: Draft) -> None:
     machine.starts_paused = process.paused
     machine.ends_with_guest = process.ends_with_guest
     if process.incoming is not None:
+        from ..device_state import load_devices_state
+
         load_devices_state(machine, process.incoming)
+    if process.folder or process.user or process.sandbox:
+        _confine(machine, process)
+
+
+def _confine(machine: Machine, process: Process) -> None:
+    from .privilege import give_up_privileges, import_what_is_needed_later
+
     if process.folder or process.user:
         import_what_is_needed_later()
     confine = partial(give_up_privileges, user=process.user, folder=process.folder, sandbox=process.sandbox)

@@ -6,7 +6,6 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from ..device_state import devices_state
 from ..errors import SouthbridgeError
 from ..fdsets import FD_SETS
 from ..life import RunState
@@ -39,6 +38,8 @@ class XenCommands:
 
         Its images are then given up, for whoever runs it from now on; `cont` takes them back.
         """
+        from ..device_state import devices_state
+
         machine = self._machine
         if machine.state is RunState.RUNNING:
             machine.pause()

@@ -143,7 +143,7 @@ from southbridge.description.model import load
 machine = build(load("pc", ["chardevs.serial0.type=null", "accelerator=unicorn", *sys.argv[1:]]))
 MachineCommands(machine, lambda name, data: None)
 machine.close()
-print([name for name in ("pydantic", "numpy", "typer", "rich") if name in sys.modules])
+print([name for name in ("pydantic", "numpy", "typer", "rich", "stevedore") if name in sys.modules])
 """
 
 
@@ -153,4 +153,18 @@ CARD = ("netdevs.net.type=user", "devices.card.type=e1000", "devices.card.netdev
 @pytest.mark.parametrize("settings", [(), CARD], ids=["pc", "with a network"])
 def test_a_machine_is_built_without_what_takes_long_to_import(settings: tuple[str, ...]) -> None:
     done = subprocess.run([sys.executable, "-c", BUILDS, *settings], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+DESCRIBES = """
+import sys
+from southbridge.qemu_system.options import read
+from southbridge.qemu_system.run import describe
+describe(read(["-machine", "xenfv", "-xen-domid", "1", "-nodefaults", "-serial", "null"]))
+print([name for name in ("importlib.metadata", "email", "difflib", "tempfile", "hashlib") if name in sys.modules])
+"""
+
+
+def test_a_device_model_is_described_without_what_takes_long_to_import() -> None:
+    done = subprocess.run([sys.executable, "-I", "-c", DESCRIBES], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
