@@ -1,9 +1,16 @@
-"""libxenstore (xenstore.h)."""
+"""libxenstore (xenstore.h).
+
+Once somebody watches, the library reads from its connection on a thread of its own, which ends without a word if the
+daemon does. So there is a second connection, on which nothing is said, and whose end is seen.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import os
+import select
+import socket
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_uint, c_uint32, c_ulong, c_void_p
 
 from .binding import failure, function, load
@@ -11,6 +18,10 @@ from .binding import failure, function, load
 _free = ctypes.CDLL(None).free
 _free.argtypes = [c_void_p]
 _free.restype = None
+
+
+RUN = "/var/run/xenstored"
+"""Where the daemon's socket is, unless the environment's XENSTORED_RUNDIR or XENSTORED_PATH says otherwise."""
 
 
 class XenStore:
@@ -40,6 +51,11 @@ class XenStore:
         self._close.restype = None
         self._close.argtypes = [c_void_p]
         self._handle = function(library, "xs_open", c_void_p, (c_ulong,))(0)
+        self._lifeline = _connected()
+        self._events = select.epoll()
+        self._events.register(self._fileno(self._handle), select.EPOLLIN)
+        if self._lifeline is not None:
+            self._events.register(self._lifeline, select.EPOLLIN)
 
     def read(self, path: str) -> str | None:
         """See hypervisor.XenStore."""
@@ -82,11 +98,13 @@ class XenStore:
 
     def fileno(self) -> int:
         """See hypervisor.XenStore."""
-        number: int = self._fileno(self._handle)
-        return number
+        return self._events.fileno()
 
     def fired(self) -> list[tuple[str, str]]:
         """See hypervisor.XenStore."""
+        ready = [descriptor for descriptor, _ in self._events.poll(0)]
+        if self._lifeline is not None and self._lifeline.fileno() in ready:
+            raise OSError(errno.EPIPE, "its daemon has ended")
         events: list[tuple[str, str]] = []
         while True:
             ctypes.set_errno(0)
@@ -105,7 +123,22 @@ class XenStore:
 
     def close(self) -> None:
         """Gives the connection back."""
+        self._events.close()
+        if self._lifeline is not None:
+            self._lifeline.close()
         self._close(self._handle)
+
+
+def _connected() -> socket.socket | None:
+    """A connection to the daemon; None where the store is another domain, which the kernel speaks to."""
+    folder = os.environ.get("XENSTORED_RUNDIR", RUN)
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.connect(os.environ.get("XENSTORED_PATH", f"{folder}/socket"))
+    except OSError:
+        made.close()
+        return None
+    return made
 
 
 def _raise_unless_missing(name: str) -> None:
