@@ -128,6 +128,9 @@ class Accelerator(Configurable, ABC):
     resets: bool = True
     """False: a reset ends the machine (GUEST_RESET), for somebody else to make it anew."""
 
+    drives_time: ClassVar[bool] = False
+    """The machine's time moves only when somebody says so, by `Clock.advance`."""
+
     automatic: ClassVar[bool] = True
     """Whether `auto` may pick it. Not what serves a guest that somebody else made."""
 

@@ -121,12 +121,14 @@ class Wire:
 class Pin:
     """One device's output on a wire."""
 
-    __slots__ = ("_asserted", "_resume", "_wire")
+    __slots__ = ("_asserted", "_resume", "_wire", "watchers")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._asserted = False
         self._resume: Callable[[], None] | None = None
+        self.watchers: tuple[Sink, ...] = ()
+        """Each is called with this pin's new level, whatever the others on the wire do."""
 
     @property
     def asserted(self) -> bool:
@@ -155,6 +157,8 @@ class Pin:
         if level is self._asserted:
             return
         self._asserted = level
+        for watch in self.watchers:
+            watch(level)
         wire = self._wire
         if self._resume is not None:
             if self._resume in wire._resting:
@@ -215,6 +219,10 @@ class IsaInterrupts:
                 pin.give_back()
         self._pins = [(other, pin) for other, pin in self._pins if other is not owner]
         self._claims = {number: other for number, other in self._claims.items() if other is not owner}
+
+    def pins_of(self, owner: Owner) -> list[Pin]:
+        """The pins of `owner`, in the order in which it took them."""
+        return [pin for other, pin in self._pins if other is owner]
 
     def owner(self, number: int) -> Owner | None:
         """Which ISA device has line `number`."""

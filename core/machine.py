@@ -140,13 +140,12 @@ class Machine:
         self.executor: Executor = self._block_thread
         """Runs the back ends' blocking work outside the lock."""
         self.state = RunState.PRELAUNCH
-        self.paused_for = PAUSED
-        """Why it is paused, if it is, in QMP's words."""
+        self.paused_for = PAUSED  # why it is paused, if it is, in QMP's words
         self.guest_errors: deque[str] = deque(maxlen=256)
         """The last things that the guest did wrong."""
         self._resets = 0  # since it runs
         self._initial_state: dict[str, Any] | None = None
-        self._requests = Requests(lambda error: self._fail(error))
+        self.requests = Requests(lambda error: self._fail(error))
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
         self._timers: DueTimers | None = None
@@ -218,7 +217,7 @@ class Machine:
         return asyncio.run(self._run(self.accelerator))
 
     async def _run(self, accelerator: Accelerator) -> Outcome:
-        loop = self._requests.begin()
+        loop = self.requests.begin()
         self._ended = asyncio.Event()
         self._timers = DueTimers(loop, self.clock, self.lock, self._fail)
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -238,7 +237,7 @@ class Machine:
                 self.state = RunState.PAUSED if self._initial_state is not None else self.state
             else:
                 self._resume_now()
-            self._requests.serve()
+            self.requests.serve()
             await self._ended.wait()
         finally:
             try:
@@ -259,7 +258,7 @@ class Machine:
         self.cpus.close()
         if self._timers:
             self._timers.close()
-        self._requests.loop = None
+        self.requests.loop = None
         if self._failure:
             raise self._failure
 
@@ -322,11 +321,11 @@ class Machine:
         Raises SouthbridgeError if the machine doesn't answer within seconds. Where no main loop runs, or on its own
         thread, that is a plain call.
         """
-        return self._requests.call(function, self.name)
+        return self.requests.call(function, self.name)
 
     def post(self, request: Callable[[], None]) -> None:
         """Has the main loop call `request` soon, with no vCPU lock held."""
-        self._requests.post(request)
+        self.requests.post(request)
 
     def _fail(self, error: Exception) -> None:
         """The machine ends, and `run` raises `error`."""
@@ -376,28 +375,28 @@ class Machine:
             raise SouthbridgeError(f"{self.name} doesn't run")
         self._pause_now(HELD)
         self.state = RunState.SAVE_VM
-        self._requests.held = True
+        self.requests.held = True
         try:
             yield
         finally:
-            self._requests.held = False
+            self.requests.held = False
             if self.state is RunState.SAVE_VM:  # else it has ended
                 self.state = RunState.PAUSED
                 if self.paused_for is HELD:
                     self._resume_now()
-                self._requests.serve()
+                self.requests.serve()
 
     def settle(self) -> None:
         """Serves the requests that wait while the machine is held: what the guest asked for just before.
 
         Raises SouthbridgeError if the machine ends by it.
         """
-        self._requests.held, self.state = False, RunState.PAUSED
-        self._requests.serve()
+        self.requests.held, self.state = False, RunState.PAUSED
+        self.requests.serve()
         if self._outcome is not None:
             raise SouthbridgeError(f"{self.name} has ended")
         self._pause_now(HELD)  # should it have been told to go on
-        self._requests.held, self.state = True, RunState.SAVE_VM
+        self.requests.held, self.state = True, RunState.SAVE_VM
 
     def _pause_now(self, why: str = PAUSED) -> None:
         if self._time_passes:
@@ -493,7 +492,8 @@ class Machine:
 
     def _start_time(self) -> None:
         with self.lock:
-            self.clock.start()
+            if self.accelerator is None or not self.accelerator.drives_time:
+                self.clock.start()
             self.cpus.start_time()
 
     # --- interrupts ----------------------------------------------------------------------------------------------

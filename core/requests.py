@@ -28,7 +28,13 @@ class Requests:
         """They wait: `serve` does nothing."""
         self._failed = failed
         self._thread = 0
+        self._serving = False
         self._waiting: deque[Callable[[], None]] = deque()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something that was asked for isn't done yet. From any thread."""
+        return self._serving or bool(self._waiting)
 
     def begin(self) -> asyncio.AbstractEventLoop:
         """The running loop, whose thread this is, is the main loop from now on."""
@@ -46,11 +52,13 @@ class Requests:
 
     def serve(self) -> None:
         """Does what waits. On the main loop's thread."""
+        before, self._serving = self._serving, True
         while self._waiting and not self.held:
             try:
                 self._waiting.popleft()()
             except Exception as error:
                 self._failed(error)
+        self._serving = before
 
     def call(self, function: Callable[[], Result], who: str) -> Result:
         """What `function` gives or raises, called on the main loop's thread; if that is this one, or none, at once.

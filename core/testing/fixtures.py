@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +13,9 @@ from ..errors import PluginError
 from .bench import Bench, FlatBenchMemory, WindowedBenchMemory
 from .replay import Log, parse
 from .suite import DeviceChecks, SuiteCollector, device_names
+
+if TYPE_CHECKING:
+    from .qtest import QtestClient
 
 SUITE = "southbridge"
 """What the ids of the suite's tests begin with."""
@@ -22,6 +27,15 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made = Bench(request.param)
     yield made
     made.close()
+
+
+@pytest.fixture
+def qtest() -> Iterator[Callable[..., QtestClient]]:
+    """Starts machines without a CPU: `qtest("pc", "devices.nic0={type: e1000}")` gives the client of one."""
+    from .qtest import driven
+
+    with ExitStack() as machines:
+        yield lambda machine="pc", *settings: machines.enter_context(driven(machine, *settings))
 
 
 # --- pytest --southbridge-device NAME ----------------------------------------------------------------------------
