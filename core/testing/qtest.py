@@ -33,7 +33,7 @@ class QtestClient:
 
     def __init__(self, peer: socket.socket) -> None:
         peer.settimeout(PATIENCE)
-        self._peer = peer
+        self.peer = peer
         self._unread = b""
         self._lines: list[str] = []
         self._levels: dict[int, bool] = {}
@@ -49,7 +49,7 @@ class QtestClient:
 
     def close(self) -> None:
         """Hangs up."""
-        self._peer.close()
+        self.peer.close()
 
     # --- lines ---------------------------------------------------------------------------------------------------
 
@@ -61,9 +61,9 @@ class QtestClient:
         """Says all of `lines` at once; gives the answer to each."""
         said = list(lines)
         text = "".join(f"{line}\n" for line in said).encode()
-        writer = threading.Thread(target=self._peer.sendall, args=(text,)) if len(text) > 1 << 16 else None
+        writer = threading.Thread(target=self.peer.sendall, args=(text,)) if len(text) > 1 << 16 else None
         if writer is None:
-            self._peer.sendall(text)
+            self.peer.sendall(text)
         else:  # the other end may wait for us to read
             writer.start()
         answers = [self._answer() for _ in said]
@@ -76,7 +76,7 @@ class QtestClient:
 
     def raw(self, line: str) -> str:
         """Says `line`; gives the answer, whatever it is."""
-        self._peer.sendall(f"{line}\n".encode())
+        self.peer.sendall(f"{line}\n".encode())
         return self._answer()
 
     def _answer(self) -> str:
@@ -89,7 +89,7 @@ class QtestClient:
             self._interrupt(line)
 
     def _receive(self) -> None:
-        data = self._peer.recv(1 << 16)
+        data = self.peer.recv(1 << 16)
         if not data:
             raise QtestError("the machine has hung up")
         *lines, self._unread = (self._unread + data).split(b"\n")
