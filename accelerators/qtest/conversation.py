@@ -112,7 +112,7 @@ class Conversation:
                 answers = self._take_answers()
             with self._writing:
                 stream.write(answers)
-            if machine.requests.waiting:
+            while machine.requests.waiting and not self._ended:
                 self._let_main_loop_act()
 
     def _obey(self, data: bytes) -> None:

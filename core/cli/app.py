@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -66,6 +67,19 @@ def run(
 
     start_logging(logs)
     return run_machine(machine, settings or [], strict=strict, reboot=not no_reboot, id=id)
+
+
+@app.command()
+def fuzz(
+    device: Annotated[str | None, typer.Argument(help="An installed device's type; all of them by default.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What the programs are made from; a new one by default.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="How long.")] = 60,
+    replay: Annotated[Path | None, typer.Option(metavar="FILE", help="A test that this wrote: runs it again.")] = None,
+) -> int:
+    """Runs random programs on a device in a PC without a CPU; what does harm becomes a test in this folder."""
+    from .fuzz import fuzz_device
+
+    return fuzz_device(device, seed=seed, seconds=seconds, file=replay)
 
 
 @app.command()

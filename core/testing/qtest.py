@@ -15,13 +15,17 @@ from ..builder import build
 from ..clock import MICROSECOND, MILLISECOND
 from ..description.loader import load_tree
 from ..description.model import load
+from ..hookspecs import hookimpl
 from ..life import ShutdownReason
+from ..machine import Machine
 
 CONFIG_ADDRESS, CONFIG_DATA = 0xCF8, 0xCFC
 PORT_LETTERS = {1: "b", 2: "w", 4: "l"}
 MEMORY_LETTERS = {**PORT_LETTERS, 8: "q"}
 PATIENCE = 20.0
 """Seconds that the other end has for an answer."""
+ENDING = 30.0
+"""Seconds that a machine has to end."""
 
 
 class QtestError(AssertionError):
@@ -38,6 +42,10 @@ class QtestClient:
         self._lines: list[str] = []
         self._levels: dict[int, bool] = {}
         self.clock = QtestClock(self)
+        self.gone = False
+        """The other end has hung up."""
+        self.silent = False
+        """It didn't answer in time."""
         self.history: list[str] = []
         """Every `IRQ raise N` and `IRQ lower N` that came."""
 
@@ -89,8 +97,15 @@ class QtestClient:
             self._interrupt(line)
 
     def _receive(self) -> None:
-        data = self.peer.recv(1 << 16)
+        try:
+            data = self.peer.recv(1 << 16)
+        except TimeoutError:
+            self.silent = True
+            raise QtestError(f"no answer within {PATIENCE:.0f} s") from None
+        except ConnectionError:
+            data = b""
         if not data:
+            self.gone = True
             raise QtestError("the machine has hung up")
         *lines, self._unread = (self._unread + data).split(b"\n")
         self._lines += [line.decode() for line in lines]
@@ -173,22 +188,49 @@ def driven(machine: str = "pc", *settings: str) -> Iterator[QtestClient]:
 
     What a device's code raises ends the machine, and is raised here at the end.
     """
+    with running(*assembled(machine, *settings)) as client:
+        yield client
+
+
+def assembled(machine: str = "pc", *settings: str) -> tuple[Machine, socket.socket]:
+    """Such a machine, which doesn't run yet, and its client's socket."""
     ours, theirs = socket.socketpair()
     monitor = f"monitors.qtest={{type: qtest, fd: {theirs.detach()}}}"
-    made = build(load(machine, ["accelerator=qtest", monitor, *_quiet(machine), *settings]), strict=True)
+    description = load(machine, ["accelerator=qtest", monitor, *_quiet(machine), *settings])
+    return build(description, strict=True), ours
+
+
+@contextlib.contextmanager
+def running(made: Machine, peer: socket.socket) -> Iterator[QtestClient]:
+    """Inside, what `assembled` gave runs."""
     failures: list[BaseException] = []
+    begun = Begun()
+    made.hooks.register(begun, "begun")
     thread = threading.Thread(target=_run, args=(made.run, failures), daemon=True)
     thread.start()
     try:
-        with QtestClient(ours) as client:
-            client.command("endianness")  # it runs
+        with QtestClient(peer) as client:
+            begun.event.wait(PATIENCE)
             yield client
     finally:
         made.request_shutdown(ShutdownReason.HOST_QUIT)
-        thread.join(PATIENCE)
-        made.close()
+        thread.join(ENDING)
+        if not thread.is_alive():
+            made.close()
         if failures:
             raise failures[0]
+
+
+class Begun:
+    """Tells that a machine runs."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    @hookimpl
+    def machine_resumed(self) -> None:
+        """See the hook."""
+        self.event.set()
 
 
 def _quiet(machine: str) -> list[str]:

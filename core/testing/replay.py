@@ -17,6 +17,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ..device import Device
 from .conformance import CHECKS, Check
@@ -30,6 +31,8 @@ MEMORIES: dict[str, type[BenchMemory]] = {"flat": FlatBenchMemory, "windowed": W
 
 EFFORT = 20_000_000
 """How many calls and rounds of loops are spent on making a log shorter: some ten seconds."""
+
+Item = TypeVar("Item")
 
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9][0-9,]*")
 _KEYS = ("device", "check", "memory", "seed")
@@ -136,7 +139,7 @@ def explain(log: Log, stage: Stage, error: BaseException, kind: str | type[Devic
     lines = [*_what(stage, error), "", f"What a device must do ({log.check}):", f"    {rule}"]
     before = Log(log.device, log.check, log.memory, log.seed, stage.played)
     if before.steps:
-        shorter = shrink(before, _failure(error), kind)
+        shorter = shrink(before, failure_of(error), kind)
         if shorter is None:
             lines += [
                 "",
@@ -184,7 +187,7 @@ Failure = tuple[type[BaseException], str]
 """What makes two failures the same."""
 
 
-def _failure(error: BaseException) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """Its type, and the place in the code; for what a check says, the text as far as no number is in it."""
     if isinstance(error, NonconformingError):
         return type(error), _NUMBER.sub("#", str(error).partition(":")[0])
@@ -217,7 +220,7 @@ def shrink(log: Log, failure: Failure, kind: str | type[Device] | None = None) -
 
     if not fails(marked):
         return None
-    return with_steps(_minimal(marked, fails, lambda: effort > 0))
+    return with_steps(minimal(marked, fails, lambda: effort > 0))
 
 
 def _fails(log: Log, failure: Failure, kind: str | type[Device] | None) -> tuple[bool, int]:
@@ -226,13 +229,12 @@ def _fails(log: Log, failure: Failure, kind: str | type[Device] | None) -> tuple
     try:
         perform(find_check(log.check), stage)
     except Exception as error:  # of a device: anything
-        return _failure(error) == failure, stage.work
+        return failure_of(error) == failure, stage.work
     return False, stage.work
 
 
-def _minimal(
-    steps: list[tuple[int, Step]], fails: Callable[[list[tuple[int, Step]]], bool], go_on: Callable[[], bool]
-) -> list[tuple[int, Step]]:
+def minimal(steps: list[Item], fails: Callable[[list[Item]], bool], go_on: Callable[[], bool]) -> list[Item]:
+    """As few of `steps` as still fail, as long as `go_on` holds."""
     size, before = len(steps), 0
     while go_on() and (size > 1 or len(steps) != before):
         size, before = -(-size // 2), len(steps)

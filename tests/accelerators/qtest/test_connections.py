@@ -17,7 +17,7 @@ from southbridge.builder import accelerator_named, build
 from southbridge.description import load
 from southbridge.errors import SouthbridgeError
 from southbridge.life import ShutdownReason
-from southbridge.testing.qtest import QtestClient
+from southbridge.testing.qtest import Begun, QtestClient
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "southbridge")
 QUIET = "chardevs.serial0={type: 'null'}"
@@ -31,9 +31,11 @@ def described(monitor: str, *settings: str, accelerator: str = "qtest") -> Machi
 
 @contextmanager
 def running(machine: Machine) -> Iterator[Machine]:
+    machine.hooks.register(begun := Begun(), "begun")
     thread = threading.Thread(target=machine.run)
     thread.start()
     try:
+        assert begun.event.wait(30)
         yield machine
     finally:
         machine.request_shutdown(ShutdownReason.HOST_QUIT)
