@@ -121,19 +121,23 @@ class Wire:
 class Pin:
     """One device's output on a wire."""
 
-    __slots__ = ("_asserted", "_resume", "_wire", "watchers")
+    __slots__ = ("_asserted", "_resume", "_watchers", "_wire")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._asserted = False
         self._resume: Callable[[], None] | None = None
-        self.watchers: tuple[Sink, ...] = ()
-        """Each is called with this pin's new level, whatever the others on the wire do."""
+        self._watchers: tuple[Sink, ...] = ()
 
     @property
     def asserted(self) -> bool:
         """Whether this device asserts the line."""
         return self._asserted
+
+    def watch(self, watcher: Sink) -> None:
+        """`watcher` is called with this pin's new level from now on, whatever the others on the wire do."""
+        self._watchers = (*self._watchers, watcher)
+        self._wire.attend()
 
     def give_back(self) -> None:
         """The wire is everybody's again, if this pin had it to itself."""
@@ -145,7 +149,7 @@ class Pin:
         they change nothing. `resume` is called once they would, unless the device uses the pin before.
         """
         wire = self._wire
-        if wire._hears_pulses:
+        if self._watchers or wire._hears_pulses:
             return False
         self._resume = resume
         wire._resting.append(resume)
@@ -157,7 +161,7 @@ class Pin:
         if level is self._asserted:
             return
         self._asserted = level
-        for watch in self.watchers:
+        for watch in self._watchers:
             watch(level)
         wire = self._wire
         if self._resume is not None:

@@ -45,8 +45,9 @@ class Interception:
         self._device = device
         for number, wire in inputs.items():
             wire.sinks.append(partial(self._changed, number))
+            wire.attend()
         for number, pin in enumerate(outputs):
-            pin.watchers = (*pin.watchers, partial(self._changed, number))
+            pin.watch(partial(self._changed, number))
 
     def _changed(self, number: int, level: bool) -> None:
         if self._levels.get(number, False) is not level:

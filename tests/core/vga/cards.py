@@ -45,6 +45,12 @@ class Guest:
         self.window.root.add(0, card.window)
         self.view: View | None = None
 
+    @property
+    def pci(self) -> VgaCard:
+        """The card, which is one for PCI."""
+        assert isinstance(self.card, VgaCard)
+        return self.card
+
     def out(self, port: int, *values: int) -> None:
         """OUT, once for each value."""
         for value in values:

@@ -91,6 +91,6 @@ def test_memory_off(guest: Guest) -> None:
 
 def test_no_decoding_no_answer(bench: Bench, guest: Guest) -> None:
     set_mode(guest, MODE_13)
-    bench.config_write(guest.card, 0x04, 2, 0)
+    bench.config_write(guest.pci, 0x04, 2, 0)
     assert bench.read_port(0x3CC) == 0xFF
     assert guest.window.find(0) is None

@@ -33,7 +33,7 @@ def test_packed_modes(card: CirrusGuest, bits: int) -> None:
 
 
 def test_who_it_is(bench: Bench, card: CirrusGuest) -> None:
-    assert bench.config_read(card.card, 0, 4) == 0x00B81013
+    assert bench.config_read(card.pci, 0, 4) == 0x00B81013
     bench.write_port(0x3D4, 0x27)
     assert bench.read_port(0x3D5) == 0xB8
     assert card.sequencer_value(6) == 0x12

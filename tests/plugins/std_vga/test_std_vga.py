@@ -155,8 +155,8 @@ def test_registers_in_memory(bench: Bench, card: Card) -> None:
 
 def test_the_size_of_the_memory(bench: Bench) -> None:
     card = Card(bench, vgamem_mb=3)
-    bench.config_write(card.card, 0x10, 4, 0xFFFF_FFFF)
-    assert bench.config_read(card.card, 0x10, 4) == 0xFFC0_0008
+    bench.config_write(card.pci, 0x10, 4, 0xFFFF_FFFF)
+    assert bench.config_read(card.pci, 0x10, 4) == 0xFFC0_0008
     assert card.dispi_value(MEMORY_64K) == 64
 
 
