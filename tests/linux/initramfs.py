@@ -78,6 +78,7 @@ mount -t sysfs sys /sys
 echo {UP.decode()}
 for module in $(cat /modules); do insmod /$module || echo "insmod $module failed"; done
 until_can_read() {{ until head -c 1 $1 > /dev/null 2>&1; do usleep 20000; done; }}  # a disk's node comes before it
+bugs() {{ dmesg | grep -i -E "$1|BUG:|Call Trace" | grep -v -e lockup -e 'MP-BIOS bug: 8254'; }}
 dmesg -n 1  # so that no message of the kernel's comes into the middle of a line of the script's
 """
 _END = f"""
@@ -140,7 +141,9 @@ def initramfs(
 ) -> bytes:
     """One whose /init inserts the modules `needed`, runs `script`, says DONE, and ends the machine.
 
-    The script has a function `until_can_read DISK`: waits until there is that disk, and it has been made ready.
+    The script has two functions. `until_can_read DISK` waits until there is that disk, and it has been made ready.
+    `bugs PATTERN` prints the kernel's messages of bugs, and those that fit PATTERN, but for two that come where the
+    host has no time for the guest: a CPU seems to stand still, and the timer not to tick while that is tried.
     `files` and `programs` go to the root.
     """
     archive = Archive()

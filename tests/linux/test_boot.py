@@ -17,7 +17,7 @@ SCRIPT = """\
 echo "cmdline: $(cat /proc/cmdline)"
 grep -E 'System RAM|Reserved' /proc/iomem
 echo "memory: $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
-echo "errors: $(dmesg | grep -c -e 'BUG:' -e 'Call Trace' -e 'WARNING')"
+echo "errors: $(bugs WARNING: | wc -l)"
 """
 
 

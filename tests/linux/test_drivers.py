@@ -36,7 +36,7 @@ echo "alarm: $? $(awk '/ (rtc0|acpi)$/ {print $2}' /proc/interrupts | tr '\\n' '
 echo "uart: $(awk 'NR == 2 {print}' /proc/tty/driver/serial)"
 echo "ports: $(cat /sys/bus/serio/devices/*/description | tr '\\n' ',')"
 echo "inputs: $(sed -n 's/^N: Name=//p' /proc/bus/input/devices | tr '\\n' ',')"
-echo "errors: $(dmesg | grep -c -i -e 'ata.*error' -e 'ata.*exception' -e 'BUG:' -e 'Call Trace')"
+echo "errors: $(bugs 'ata.*(error|exception)' | wc -l)"
 grep . /proc/interrupts
 """
 

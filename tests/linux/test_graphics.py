@@ -29,7 +29,7 @@ printf '\\033[44m{TEXT}\\033[0m' > /dev/tty1
 echo "fb: $(cat /proc/fb)"
 echo "driver: $(readlink -f /sys/class/drm/card0/device/driver | sed 's,.*/,,')"
 echo "edid: $(cat /sys/class/drm/card0-*/edid | sha256sum | cut -d' ' -f1)"
-echo "errors: $(dmesg | grep -c -e 'BUG:' -e 'Call Trace' -e 'drm.*ERROR')"
+echo "errors: $(bugs 'drm.*error' | wc -l)"
 echo "{READY.decode()}, waiting"
 read line < /dev/console
 echo "{SHELL.decode()}"

@@ -26,8 +26,8 @@ for time in first second; do
     while [ -e $card ]; do usleep 20000; done
     echo "gone: $time"
 done
-echo "errors: $(dmesg | grep -c -i -E 'ACPI.*error|BUG|WARNING|fail to')"
-dmesg | grep -i -E 'ACPI.*error|BUG|WARNING'
+echo "errors: $(bugs 'ACPI.*error|WARNING:|fail to' | wc -l)"
+bugs 'ACPI.*error|WARNING:|fail to'
 """
 
 DRIVEN = """

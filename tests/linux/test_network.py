@@ -29,7 +29,7 @@ busybox ip addr add 10.0.2.15/24 dev eth0
 busybox ping -c 5 -i 0.1 -s 1000 10.0.2.2 > /tmp/ping
 echo "ping: $(grep transmitted /tmp/ping)"
 echo "neighbour: $(busybox ip neigh show 10.0.2.2)"
-echo "problems: $(dmesg | grep -c -e 'e1000.*Hang' -e 'e1000.*rror' -e 'Call Trace')"
+echo "problems: $(bugs 'e1000.*(hang|error)' | wc -l)"
 """
 )
 

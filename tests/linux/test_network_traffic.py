@@ -38,7 +38,7 @@ iperf() {
   name=$1; shift; /iperf3 "$@" > /tmp/$name 2>&1
   echo "$name: $(grep -e receiver -e rror /tmp/$name | tail -1)"
 }
-problems() { echo "problems: $(dmesg | grep -c -e 'e1000.*Hang' -e 'e1000.*rror' -e 'Call Trace' -e WATCHDOG)"; }
+problems() { echo "problems: $(bugs 'e1000.*(hang|error)|WATCHDOG' | wc -l)"; }
 """
 
 TRAFFIC = (

@@ -31,8 +31,8 @@ echo 0 > /sys/class/rtc/rtc0/wakealarm
 {alarm}
 echo mem > /sys/power/state && echo "woke: $(cat /tmp/file)"
 echo "count: $(cat /sys/power/suspend_stats/success)"
-dmesg | grep -i -E -A 12 'ACPI.*error|firmware bug|BUG:|Call Trace' | sed 's/^/trouble: /'
-echo "errors: $(dmesg | grep -i -E 'ACPI.*error|firmware bug|BUG:' | grep -v -c lockup)"
+bugs 'ACPI.*error|firmware bug' | sed 's/^/trouble: /'
+echo "errors: $(bugs 'ACPI.*error|firmware bug' | wc -l)"
 """
 
 HIBERNATE = """
