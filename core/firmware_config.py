@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Contents = bytes | Callable[[], bytes]
 
@@ -19,6 +20,15 @@ class BootDevice:
     path: str
 
 
+class Geometry(NamedTuple):
+    """How a BIOS addresses a disk."""
+
+    cylinders: int
+    heads: int
+    sectors: int
+    """Of a track."""
+
+
 class FirmwareConfig:
     """The registry. Devices add to it while they are realized."""
 
@@ -28,6 +38,12 @@ class FirmwareConfig:
         self.answers: dict[str, Callable[[bytes], None]] = {}
         """Files that the firmware may write, with what is told of their new contents."""
         self.boot_devices: list[BootDevice] = []
+        self.floppy_drives: dict[int, int] = {}
+        """The types of the floppy drives A and B (0 and 1), as IBM's setup program numbers them: 4 is 1.44 MB."""
+        self.disks: dict[int, Geometry] = {}
+        """The hard disks by IDE place (0 to 3), and the geometry that each tells of itself."""
+        self.geometries: dict[str, Geometry] = {}
+        """What a BIOS is to use, by the disk's path in Open Firmware's form: the user's choice."""
         self.shown = False
         """Whether a device shows it to the guest."""
 
@@ -62,6 +78,11 @@ class FirmwareConfig:
         """The contents of the file "bootorder": a path a line, the first to try first, zero-terminated."""
         ordered = sorted(self.boot_devices, key=lambda device: device.index)
         return "\n".join(device.path for device in ordered).encode() + b"\0" if ordered else b""
+
+    def bios_geometry(self) -> bytes:
+        """The contents of the file "bios-geometry": path, cylinders, heads and sectors a line, zero-terminated."""
+        lines = [" ".join(map(str, (path, *geometry))) for path, geometry in self.geometries.items()]
+        return "\n".join(lines).encode() + b"\0" if lines else b""
 
 
 def resolve(contents: Contents) -> bytes:

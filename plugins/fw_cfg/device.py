@@ -43,11 +43,16 @@ class FwCfg(Device):
     files: dict[str, FilePath] = Property(
         {}, doc='Files for the guest: name (by convention "opt/...") to the path of the contents.'
     )
+    texts: dict[str, str] = Property({}, doc='The same, with the contents themselves: "opt/..." to a text.')
     boot_menu: bool = Property(False, doc="Firmware offers its boot menu.")
     boot_menu_wait: int | None = Property(None, ge=0, le=0xFFFF, doc="How long it offers it, in milliseconds.")
+    splash: FilePath | None = Property(None, doc="A picture, JPEG or BMP, that firmware shows with its boot menu.")
+    strict_boot: bool = Property(False, doc="Firmware boots only from what has a bootindex.")
     reboot_timeout: int = Property(
         -1, ge=-1, le=0xFFFF, doc="Milliseconds until firmware restarts if nothing is bootable; -1: never."
     )
+    numa_memory: list[int] = Property([], doc="NUMA nodes: the memory of each, in bytes.")
+    numa_cpus: list[int] = Property([], doc="The NUMA node of each CPU.")
     serial_console: int | None = Property(
         None, ge=0, le=0xFFF8, doc="Ports of a UART that SeaBIOS uses as its screen and keyboard."
     )
@@ -77,8 +82,13 @@ class FwCfg(Device):
                 config.add_file("etc/boot-menu-wait", u16(self.boot_menu_wait))
             if self.serial_console is not None:
                 config.add_file("etc/sercon-port", u16(self.serial_console))
+            if self.splash is not None:
+                picture = self._contents("splash", self.splash)
+                config.add_file(f"bootsplash.{'bmp' if picture[:2] == b'BM' else 'jpg'}", picture)
             for name, path in self.files.items():
                 config.add_file(name, self._contents(name, path))
+            for name, text in self.texts.items():
+                config.add_file(name, text.encode())
         except ValueError as error:
             raise SouthbridgeError(f"{self.id}: {error}") from None
 
@@ -107,8 +117,12 @@ class FwCfg(Device):
         uuid = self.machine.identity.uuid
         files = {name: resolve(contents) for name, contents in config.files.items()}
         boot_order = config.boot_order()
+        if self.strict_boot:
+            boot_order = boot_order.rstrip(b"\0") + (b"\n" if boot_order else b"") + b"HALT\0"
         if boot_order:
             files["bootorder"] = boot_order
+        if geometries := config.bios_geometry():
+            files["bios-geometry"] = geometries
         keys = items.numbers(files)
         self._answers = {keys[name]: name for name in config.answers if name in keys}
         self._items = {
@@ -118,13 +132,19 @@ class FwCfg(Device):
             items.RAM_SIZE: u64(self.machine.ram.size),
             items.NOGRAPHIC: u16(self.serial_console is not None),
             items.NB_CPUS: u16(len(self.machine.cpus.plugged)),
-            items.NUMA: u64(0) * 2,
+            items.NUMA: self._numa(),
             items.BOOT_MENU: u16(self.boot_menu),
             items.MAX_CPUS: u16(self.machine.cpus.max),
             items.IRQ0_OVERRIDE: u32(1),
             **items.numbered(files),
             **{key: resolve(contents) for key, contents in config.items.items()},
         }
+
+    def _numa(self) -> bytes:
+        """How many nodes there are, each CPU's node, and each node's memory."""
+        count = self.machine.cpus.max
+        of_cpus = (self.numa_cpus + [0] * count)[:count]
+        return b"".join(map(u64, (len(self.numa_memory), *of_cpus, *self.numa_memory)))
 
     # --- byte by byte --------------------------------------------------------------------------------------------
 

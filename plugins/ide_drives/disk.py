@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from southbridge.block import SECTOR, BlockBackend, BlockError, BlockQueue
 from southbridge.component import State
 from southbridge.errors import RealizeError
+from southbridge.firmware_config import Geometry
 from southbridge.hookspecs import hookimpl
 from southbridge.properties import Link, Property
 
@@ -19,6 +20,8 @@ from .identify import MOST_MULTIPLE, disk_words, supported_mode
 
 LBA = 0x40
 """In the device register: the address isn't cylinder, head and sector."""
+LEAST_CYLINDERS = 2
+"""Of a disk as a BIOS is told of it: the last one was for diagnosis."""
 LARGEST_28 = (1 << 28) - 1
 """Sectors that 28 bits of address are told of."""
 
@@ -68,6 +71,10 @@ class IdeDisk(Drive):
     drive: BlockBackend = Link("blockdevs", doc="The disk's contents.")
     model: str = Property("SOUTHBRIDGE HARDDISK", max_length=40, pattern="^[ -~]*$", doc="Model name.")
 
+    lcyls: int | None = Property(None, ge=1, le=65535, doc="Cylinders, heads and sectors that a BIOS is to use...")
+    lheads: int | None = Property(None, ge=1, le=255, doc="...all three,")
+    lsecs: int | None = Property(None, ge=1, le=255, doc="...or none: then it chooses itself.")
+
     heads: int = State(geometry.DEFAULT_HEADS, ge=1, le=16, doc="Of the translation in use.")
     sectors: int = State(geometry.DEFAULT_SECTORS, ge=1, le=255, doc="Of a track, likewise.")
     multiple: int = State(MOST_MULTIPLE, ge=0, le=MOST_MULTIPLE, doc="Sectors of a READ MULTIPLE's block; 0: refused.")
@@ -87,6 +94,19 @@ class IdeDisk(Drive):
             raise RealizeError(f"{self.id}: {self.drive.name}: {self.drive.size} bytes are no disk's size")
         self.queue = BlockQueue(self.drive, self.machine.executor, self.machine.lock)
         super().realize()
+        self._tell_firmware()
+
+    def _tell_firmware(self) -> None:
+        config = self.machine.firmware_config
+        heads, sectors = geometry.DEFAULT_HEADS, geometry.DEFAULT_SECTORS
+        cylinders = max(geometry.cylinders(self.total, heads, sectors), LEAST_CYLINDERS)
+        config.disks[2 * self.bus.number + self.number] = Geometry(cylinders, heads, sectors)
+        chosen = (self.lcyls, self.lheads, self.lsecs)
+        numbers = [number for number in chosen if number is not None]
+        if len(numbers) == len(chosen):
+            config.geometries[f"{self.bus.firmware_path}/disk@{self.number}"] = Geometry(*numbers)
+        elif numbers:
+            raise RealizeError(f"{self.id}: expected all of lcyls, lheads and lsecs, or none")
 
     def software_reset(self) -> None:
         """See Drive."""

@@ -24,14 +24,15 @@ from southbridge.properties import Property
 from southbridge.registers import RC, RO, bit, bits
 
 from .calendar import Format, Moment, seconds_until
-from .settings import MORE_CPUS, more_cpus, settings
+from .settings import MORE_CPUS, boot_settings, disk_settings, floppy_settings, memory_settings, more_cpus
 
 PORTS, IRQ = 0x70, 8
 UPDATE_WARNING = 244 * MICROSECOND
 """How long before an update UIP announces it."""
 TICK, TICKS = 1_953_125, 64
 """A period of the 32768 Hz crystal: 1953125/64 ns."""
-CENTURY = 0x32
+CENTURY, PS2_CENTURY = 0x32, 0x37
+"""The century's place, and the one that IBM's PS/2 had it at, which leads to the same."""
 SHUTDOWN_STATUS, RESUMES = 0x0F, 0xFE
 """Where firmware finds why the CPU was reset, and what says that the machine slept (QEMU's and SeaBIOS's)."""
 NVRAM, NVRAM_SIZE = 0x0E, 0x72
@@ -63,10 +64,15 @@ class Mc146818(Device):
         doc="The time at the start: the host's in utc or localtime, or a date such as 2000-01-01T12:00:00.",
     )
     boot_order: str = Property(
-        "cda",
+        "cad",
         pattern="^[acdn]{1,3}$",
         doc="What the firmware boots from, first to last: c hard disk, d CD-ROM, a floppy, n network.",
     )
+
+    boot_once: str = Property(
+        "", pattern="^[acdn]{0,3}$", doc="The same, until the machine is reset for the first time."
+    )
+    check_floppies: bool = Property(True, doc="Firmware boots no floppy disk without the signature of a boot sector.")
 
     ports = PortBank(2)
     INDEX = ports.register(
@@ -125,6 +131,7 @@ class Mc146818(Device):
     MEMORY = cmos.window(NVRAM, NVRAM_SIZE, widths=(1,), doc="Memory for the firmware.")
 
     nvram: bytes = State(bytes(NVRAM_SIZE), keep=True, min_length=NVRAM_SIZE, max_length=NVRAM_SIZE)
+    booted_once: bool = State(False, keep=True, doc="`boot_once` has had its turn, or there was none.")
     set_up: bool = State(False, keep=True, doc="The firmware's settings were stored.")
     updated: int = State(0, keep=True, doc="When the last update was, in ns of the machine clock; the divider's phase.")
     looked: int = State(0, keep=True, doc="Up to when the flags show what happened, in ns of the machine clock.")
@@ -135,8 +142,9 @@ class Mc146818(Device):
 
     def realize(self) -> None:
         """Takes its ports and IRQ 8, and sets the clock."""
-        if len(set(self.boot_order)) < len(self.boot_order):
-            raise RealizeError(f"{self.id}: boot_order {self.boot_order!r} names a device twice")
+        for order in (self.boot_order, self.boot_once):
+            if len(set(order)) < len(order):
+                raise RealizeError(f"{self.id}: boot_order {order!r} names a device twice")
         self.claim_ports(self.ports, PORTS)
         self.interrupt = self.claim_irq(IRQ)
         self.alarm = self.machine.power.alarm.pin()
@@ -189,11 +197,26 @@ class Mc146818(Device):
         enabled.PIE = enabled.AIE = enabled.UIE = enabled.SQWE = 0
         if not self.set_up:
             self.set_up = True
-            for address, contents in settings(
-                self.machine.memory_map, self.boot_order, len(self.machine.cpus.plugged)
-            ).items():
-                self._remember(address - NVRAM, contents)
+            self.booted_once = not self.boot_once
+            self._set_up()
+        elif not self.booted_once:
+            self.booted_once = True
+            self._store_settings(boot_settings(self.boot_order, check_floppies=self.check_floppies))
         self._follow()
+
+    def _set_up(self) -> None:
+        """Stores what the machine is."""
+        machine = self.machine
+        config = machine.firmware_config
+        self._store_settings(memory_settings(machine.memory_map))
+        self._store_settings(floppy_settings(config.floppy_drives))
+        self._store_settings(disk_settings(config.disks))
+        self._store_settings(boot_settings(self.boot_once or self.boot_order, check_floppies=self.check_floppies))
+        self._store_settings({MORE_CPUS: more_cpus(len(machine.cpus.plugged))})
+
+    def _store_settings(self, settings: dict[int, bytes]) -> None:
+        for address, contents in settings.items():
+            self._remember(address - NVRAM, contents)
 
     def loaded(self) -> None:
         """The line and the timer follow from the flags."""
@@ -219,7 +242,7 @@ class Mc146818(Device):
     @DATA.read
     def read_data(self) -> int:
         """What INDEX chose."""
-        address = self.INDEX.ADDRESS
+        address = self._address()
         if address not in CLOCK_REGISTERS:
             return self.cmos.read(address, 1)
         self._catch_up()
@@ -230,10 +253,14 @@ class Mc146818(Device):
     @DATA.write
     def write_data(self, value: int) -> None:
         """What INDEX chose."""
-        address = self.INDEX.ADDRESS
+        address = self._address()
         self._catch_up()
         self.cmos.write(address, 1, value)
         self._follow()
+
+    def _address(self) -> int:
+        chosen: int = self.INDEX.ADDRESS
+        return CENTURY if chosen == PS2_CENTURY else chosen
 
     @MEMORY.read
     def read_memory(self, offset: int, size: int) -> int:

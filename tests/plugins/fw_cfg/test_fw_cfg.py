@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from southbridge import MiB, SouthbridgeError
+from southbridge.firmware_config import Geometry
 from southbridge.plugins.fw_cfg import FwCfg
 from southbridge.plugins.fw_cfg.device import ERROR, PADDING_LIMIT, READ, SELECT, SKIP, WRITE
 from southbridge.smbios import Identity, build
@@ -96,6 +97,34 @@ def test_properties_become_items(bench: Bench) -> None:
     assert read_file(bench, "etc/boot-menu-wait") == struct.pack("<H", 1500)
     assert read_file(bench, "etc/boot-fail-wait") == struct.pack("<I", 1000)
     assert read_file(bench, "etc/sercon-port") == struct.pack("<H", 0x3F8)
+
+
+def test_numa_nodes(bench: Bench) -> None:
+    """As many CPUs as there may be, then as many memories as there are nodes."""
+    bench.plug("fw_cfg", numa_memory=[4 * MiB, 12 * MiB], numa_cpus=[1])
+    assert read_item(bench, 0x0D, 32) == struct.pack("<4Q", 2, 1, 4 * MiB, 12 * MiB)
+
+
+def test_nothing_but_what_is_named_is_booted(bench: Bench) -> None:
+    bench.plug("fw_cfg", strict_boot=True)
+    assert read_file(bench, "bootorder") == b"HALT\0"
+    bench.machine.firmware_config.add_boot_device(0, "/it")
+    bench.machine.devices["fw_cfg"].reset()
+    assert read_file(bench, "bootorder") == b"/it\nHALT\0"
+
+
+def test_geometries_that_a_user_chose(bench: Bench) -> None:
+    bench.machine.firmware_config.geometries = {"/a": Geometry(20, 4, 17), "/b": Geometry(1, 2, 3)}
+    bench.plug("fw_cfg")
+    assert read_file(bench, "bios-geometry") == b"/a 20 4 17\n/b 1 2 3\0"
+
+
+@pytest.mark.parametrize(("beginning", "ending"), [(b"BM", "bmp"), (b"\xff\xd8", "jpg")])
+def test_a_picture_and_a_text(bench: Bench, tmp_path: Path, beginning: bytes, ending: str) -> None:
+    (tmp_path / "splash").write_bytes(beginning + b"...")
+    bench.plug("fw_cfg", splash=str(tmp_path / "splash"), texts={"opt/a": "it"})
+    assert read_file(bench, f"bootsplash.{ending}") == beginning + b"..."
+    assert read_file(bench, "opt/a") == b"it"
 
 
 def test_files_are_sorted_and_numbered(bench: Bench) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from southbridge import RealizeError, SouthbridgeError
 from southbridge.board import MemoryRange
+from southbridge.firmware_config import Geometry
 from southbridge.plugins.mc146818 import Mc146818
-from southbridge.plugins.mc146818.settings import settings as firmware_settings
+from southbridge.plugins.mc146818.settings import memory_settings, more_cpus
 from southbridge.testing import Bench
 from southbridge.units import GiB, KiB, MiB
 
@@ -300,7 +301,7 @@ def test_memory_keeps_what_is_written_through_a_reset(rtc: Clock) -> None:
     for address in range(0x0E, 0x80):
         rtc.write(address, address ^ 0x5A)
     rtc.device.reset()
-    assert all(rtc.read(address) == address ^ 0x5A for address in range(0x0E, 0x80) if address != CENTURY)
+    assert all(rtc.read(address) == address ^ 0x5A for address in range(0x0E, 0x80) if address not in (CENTURY, 0x37))
 
 
 def test_bit_7_of_the_index_is_the_nmi_mask_and_the_index_cannot_be_read(rtc: Clock) -> None:
@@ -315,7 +316,36 @@ def test_what_the_firmware_finds(bench: Bench) -> None:
     assert [rtc.read(n) for n in (0x10, 0x14, 0x15, 0x16)] == [0, 0x06, 0x80, 0x02]
     assert [rtc.read(n) for n in (0x17, 0x18, 0x30, 0x31)] == [0, 0x3C, 0, 0x3C]
     assert [rtc.read(n) for n in (0x34, 0x35, 0x5B, 0x5C, 0x5D)] == [0, 0, 0, 0, 0]
-    assert (rtc.read(0x3D), rtc.read(0x38)) == (0x32, 0x10)
+    assert (rtc.read(0x3D), rtc.read(0x38)) == (0x12, 0x30)
+    assert [rtc.read(n) for n in (0x12, 0x39)] == [0, 0]
+
+
+def test_floppy_drives_and_disks(bench: Bench) -> None:
+    config = bench.machine.firmware_config
+    config.floppy_drives = {0: 4, 1: 5}
+    config.disks = {0: Geometry(203, 16, 63), 1: Geometry(16383, 16, 63), 3: Geometry(1025, 8, 9)}
+    rtc = Clock(bench)
+    assert [rtc.read(n) for n in (0x10, 0x14, 0x12, 0x19, 0x1A)] == [0x45, 0x47, 0xFF, 47, 47]
+    assert bytes(rtc.read(n) for n in range(0x1B, 0x24)) == bytes.fromhex("cb0010ffffc8cb003f")
+    assert bytes(rtc.read(n) for n in range(0x24, 0x2D)) == bytes.fromhex("ff3f10ffffc8ff3f3f")
+    assert rtc.read(0x39) == 0b0100_0100
+
+
+def test_one_boot_from_something_else(bench: Bench) -> None:
+    rtc = Clock(bench, boot_order="c", boot_once="d", check_floppies=False)
+    assert (rtc.read(0x3D), rtc.read(0x38)) == (0x03, 0x01)
+    rtc.write(0x3D, 0x77)
+    rtc.device.reset()
+    assert (rtc.read(0x3D), rtc.read(0x38)) == (0x02, 0x01)
+    rtc.write(0x3D, 0x77)
+    rtc.device.reset()
+    assert rtc.read(0x3D) == 0x77
+
+
+def test_the_century_has_a_second_place(rtc: Clock) -> None:
+    assert rtc.read(0x37) == rtc.read(0x32)
+    rtc.write(0x37, 0x19)
+    assert rtc.read(0x32) == 0x19
 
 
 @pytest.mark.parametrize(
@@ -331,14 +361,14 @@ def test_what_the_firmware_finds(bench: Bench) -> None:
 )
 def test_memory_sizes(ram: list[tuple[int, int]], expected: dict[int, int]) -> None:
     memory_map = [MemoryRange(start, size) for start, size in ram] + [MemoryRange(0xFEC0_0000, 4 * MiB, 2)]
-    found = firmware_settings(memory_map, "c", 1)
+    found = memory_settings(memory_map)
     assert {n: int.from_bytes(found[n], "little") for n in expected} == expected
     assert found[0x30] == found[0x17]
 
 
 @pytest.mark.parametrize(("cpus", "more"), [(1, 0), (4, 3), (255, 254), (300, 255)])
 def test_number_of_cpus(cpus: int, more: int) -> None:
-    assert firmware_settings([], "c", cpus)[0x5F] == bytes([more])
+    assert more_cpus(cpus) == bytes([more])
 
 
 @pytest.mark.parametrize(("order", "first"), [("c", (0x02, 0)), ("acd", (0x21, 0x30)), ("nd", (0x34, 0))])
