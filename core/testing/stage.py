@@ -6,7 +6,7 @@ import functools
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -126,7 +126,7 @@ class Stage:
         *,
         seed: int = 0,
         script: Iterable[Sequence[Step]] | None = None,
-        with_buses: bool = True,
+        buses: Mapping[str, type[Device]] | None = None,
     ) -> None:
         cls = discovery.load("devices", kind) if isinstance(kind, str) else kind
         assert issubclass(cls, Device)
@@ -152,7 +152,7 @@ class Stage:
         self._numbers = [*range(16), *numbers(cls)]
         self.lines: list[CharLine | NetworkLine] = []
         self.disks: list[MemoryDisk] = []
-        self._with_buses = with_buses
+        self._providers = providers() if buses is None else buses
         self.device, self.bench, self.before = self._staged()
         self._does: dict[str, Callable[..., int | None]] = {
             "read": self._read,
@@ -171,8 +171,7 @@ class Stage:
             self.bench = Bench(self.make_memory, MEMORY, bare=bare)
             self._watch_map()
             self.disks = []
-            if self._with_buses:
-                self._provide_buses()
+            self._provide_buses(self.cls)
             self.before = layout(self.bench)
             try:
                 return self.plug(), self.bench, self.before
@@ -241,13 +240,16 @@ class Stage:
             return file
         raise AssertionError(f"{cls.__name__} needs {name!r}: give examples=[...] in its declaration")
 
-    def _provide_buses(self) -> None:
+    def _provide_buses(self, cls: type[Device]) -> None:
+        """Plugs what makes the buses that a `cls` is on; and, before it, what makes those that this is on."""
         machine = self.bench.machine
-        for spec in self.cls.properties().values():
+        for spec in cls.properties().values():
             if spec.section == "buses" and isinstance(spec.default, str) and spec.default not in machine.buses:
-                provider = providers().get(spec.default)
+                provider = self._providers.get(spec.default)
                 if provider is not None:
-                    self.bench.plug(provider, "provider", **self._properties(provider))
+                    self._provide_buses(provider)
+                    id = f"provider of {spec.default}"
+                    self.bench.plug(provider, id, **self._properties(provider))
 
     def devices(self) -> list[Device]:
         """The device, after those that make what it needs."""
@@ -492,11 +494,16 @@ def layout(bench: Bench) -> dict[str, Any]:
 def providers() -> dict[str, type[Device]]:
     """Which device makes which bus, by the bus's name."""
     found: dict[str, type[Device]] = {}
-    for kind in discovery.names("devices"):
-        try:
-            stage = Stage(kind, with_buses=False)
-        except Exception:  # its own conformance tests say so
-            continue
-        for name in stage.bench.machine.buses:
-            found.setdefault(name, stage.cls)
+    left = discovery.names("devices")
+    while left:
+        failed = []
+        for kind in left:
+            try:
+                stage = Stage(kind, buses=dict(found))
+            except Exception:  # its own conformance tests say so
+                failed.append(kind)
+                continue
+            for name in stage.bench.machine.buses:
+                found.setdefault(name, stage.cls)
+        left = failed if len(failed) < len(left) else []  # those may need a bus that was found meanwhile
     return found

@@ -455,7 +455,7 @@ def test_a_bus_that_a_device_needs_comes_with_the_device_that_makes_it() -> None
         bus: object = Link("buses", name, doc="Where it is.")
 
     stage = Stage(Rider)
-    assert type(stage.bench.machine.devices["provider"]) is provider
+    assert type(stage.bench.machine.devices[f"provider of {name}"]) is provider
     assert isinstance(stage.device, Rider)
     assert stage.device.bus is stage.bench.machine.buses[name]
 
