@@ -227,8 +227,11 @@ class IdeDisk(Drive):
         if ticket != self._ticket:
             return
         if error is not None:
-            self._write_failed(error)
-            return
+            action = self.failed("write", error)
+            if action == "report":
+                self._write_failed(error)
+            if action != "ignore":
+                return
         self.offset += length
         self.left = max(self.left - length, 0)
         if self.left:
@@ -252,9 +255,10 @@ class IdeDisk(Drive):
     def _flushed(self, ticket: int, data: bytes | None, error: BlockError | None) -> None:
         if ticket != self._ticket:
             return
-        if error is not None:
+        action = self.failed("write", error) if error is not None else "ignore"
+        if action == "report":
             self.fail(ABRT, DF)
-        else:
+        elif action == "ignore":
             self.complete()
 
     # --- the others ----------------------------------------------------------------------------------------------

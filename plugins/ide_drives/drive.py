@@ -12,9 +12,11 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from southbridge.block import BlockError, BlockQueue
+from southbridge.block_errors import READ_DOC, WRITE_DOC, Action, ReadPolicy, WritePolicy, react
 from southbridge.component import Part, State
 from southbridge.device import Device
 from southbridge.errors import RealizeError
+from southbridge.hookspecs import hookimpl
 from southbridge.ide import SRST, IdeBus
 from southbridge.properties import Link, Property
 
@@ -55,6 +57,9 @@ class Drive(Device):
     serial: str = Property("", max_length=20, pattern="^[ -~]*$", doc="Serial number; by default from its place.")
     bootindex: int | None = Property(None, ge=0, doc="Its place in the firmware's boot order.")
 
+    rerror: ReadPolicy = Property("report", doc=READ_DOC)
+    werror: WritePolicy = Property("enospc", doc=WRITE_DOC)
+
     features: int = State(0, ge=0, le=0xFFFF, doc="Last and, in the high byte, previous value; so the next four.")
     sector_count: int = State(1, ge=0, le=0xFFFF)
     lba_low: int = State(1, ge=0, le=0xFFFF)
@@ -84,6 +89,7 @@ class Drive(Device):
         super().__init__(id, **properties)
         self.buffer.clear()
         self._ticket = 0
+        self._waits = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -121,6 +127,7 @@ class Drive(Device):
     def loaded(self) -> None:
         """Goes on where the saved drive was. A transfer that makes no sense is dropped."""
         self._ticket += 1
+        self._waits = False
         buffer = self.buffer
         buffer.restored()
         moving = {"in": buffer.position < buffer.block_end, "out": buffer.position < buffer.block_end}
@@ -133,6 +140,23 @@ class Drive(Device):
         if self.phase == "idle":
             self.status = BSY if held else self.status & ~(BSY | DRQ)
         self.bus.interrupt_changed()
+
+    @hookimpl
+    def machine_resumed(self) -> None:
+        """A request that failed and stopped the machine is made again."""
+        if self._waits:
+            self._waits = False
+            self.resume()
+
+    def failed(self, operation: Literal["read", "write"], error: BlockError) -> Action:
+        """What to do about an error of the image. After "stop", `resume` is called when the machine goes on."""
+        policy: WritePolicy = self.rerror if operation == "read" else self.werror
+        backend = self.queue.backend if self.queue is not None else None
+        backends = self.machine.backends["blockdevs"]
+        node = next((id for id, other in backends.items() if other is backend), "")
+        action = react(self, node, policy, operation, error)
+        self._waits = action == "stop"
+        return action
 
     def resume(self) -> bool:
         """Repeats the request to the image that was under way when the state was saved; False if it can't be."""
@@ -221,6 +245,7 @@ class Drive(Device):
     def _stop(self) -> None:
         """Drops what it is doing. What was asked of the image still happens, but nobody hears of it."""
         self._ticket += 1
+        self._waits = False
         self.phase = "idle"
         self.left = 0
         self.buffer.clear()
@@ -312,7 +337,9 @@ class Drive(Device):
         if length > self.smallest_chunk:
             self.limit = self.smallest_chunk
             self.fetch(self.phase == "verify")
-        else:
+        elif (action := self.failed("read", error)) == "ignore":
+            self._fetched(self._ticket, length, bytes(length), None)
+        elif action == "report":
             self.read_failed(error)
 
     @property
