@@ -6,7 +6,7 @@ Its classes have no methods that nobody calls: to make each of them takes time a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from ..units import MiB
 
@@ -40,22 +40,65 @@ class Part:
 
 @dataclass(repr=False, eq=False)
 class Drive:
-    """A `-drive`. `interface` is "none" or "ide"; `image` is None while there is no medium."""
+    """A `-drive`. `interface` is "none", "ide" or "floppy"; `images` is empty while there is no medium.
+
+    The last of `images` is what the drive has; it may be made of those before it.
+    """
 
     id: str
     option: str
     interface: str
     index: int | None
     cdrom: bool
-    image: Part | None
+    images: list[Part]
+    policies: dict[str, str] = field(default_factory=dict)
+    """`rerror` and `werror`."""
+
+
+class Change(NamedTuple):
+    """What an option changes of a part that the shipped description has; None instead of values: it isn't there."""
+
+    values: dict[str, Any] | None
+    option: str
+
+
+class Global(NamedTuple):
+    """A `-global`: a default for each device of the type `driver`."""
+
+    driver: str
+    property: str
+    value: str
+    option: str
+
+
+class Accelerator(NamedTuple):
+    """An accelerator to try."""
+
+    name: str
+    values: dict[str, Any]
+    option: str
+
+
+class Asked(NamedTuple):
+    """Something to print instead of running: a `topic` of `help`, and what about."""
+
+    topic: str
+    about: str = ""
+
+
+@dataclass
+class NumaNode:
+    """A `-numa node`. `memory` in bytes, 0 for its share of what no other node has."""
+
+    cpus: list[int] = field(default_factory=list)
+    memory: int = 0
 
 
 @dataclass(repr=False, eq=False)
 class Process:
     """How the machine is run, which isn't in its description."""
 
-    shows: Literal["", "description", "version", "help"] = ""
-    """What it prints instead of running."""
+    asked: Asked | None = None
     paused: bool = False
     """It waits for `cont`."""
     incoming: int | None = None
@@ -67,6 +110,10 @@ class Process:
     folder: str = ""
     """What is to be the root of its file system."""
     sandbox: bool = False
+    in_background: bool = False
+    pid_file: str = ""
+    log_file: str = ""
+    log_items: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     """What was accepted, and has no effect here."""
 
@@ -77,9 +124,11 @@ class Draft:
 
     machine: str = "pc"
     machine_option: str = "-machine pc"
-    accelerator: str = ""
+    accelerators: list[Accelerator] = field(default_factory=list)
     accelerator_values: dict[str, Any] = field(default_factory=dict)
-    accelerator_option: str = ""
+    """Of Xen's, by options of their own."""
+    cpu: str = ""
+    cpu_option: str = ""
     memory: int = DEFAULT_MEMORY
     memory_option: str = "-m 128"
     cpus: int = 1
@@ -87,21 +136,53 @@ class Draft:
     smp_option: str = "-smp 1"
     name: str = ""
     uuid: str = ""
+    top: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """Further keys of the description, with the option of each: kernel, initrd, cmdline, smbios."""
     boot_order: str = ""
+    changes: dict[str, list[Change]] = field(default_factory=dict)
+    """By the part's id."""
     defaults: bool = True
     """QEMU's default devices are there, unless others take their place."""
+    given: set[str] = field(default_factory=set)
+    """Kinds of default devices that an option decided on: vga, net, serial, monitor."""
+    graphics: bool = True
+    """The terminal isn't all that the user has (-nographic)."""
+    usb: bool = False
     domain: int | None = None
     """Of Xen."""
     chardevs: dict[str, Part | Socket] = field(default_factory=dict)
     monitors: list[Part] = field(default_factory=list)
+    qtest: Part | None = None
+    """The monitor by which a test drives the machine."""
+    qtest_log: str = "/dev/stderr"
+    """Where what the test says is written down; none."""
     displays: list[Part] = field(default_factory=list)
     netdevs: list[Part] = field(default_factory=list)
+    blockdevs: list[Part] = field(default_factory=list)
+    """Images that -blockdev names."""
     drives: list[Drive] = field(default_factory=list)
+    snapshot: bool = False
+    """What is written to disks goes to temporary files."""
+    cards: list[Part] = field(default_factory=list)
+    """Devices that have their places before those of -device: graphics and networks."""
     devices: list[Part] = field(default_factory=list)
+    globals: list[Global] = field(default_factory=list)
+    objects: dict[str, Part] = field(default_factory=dict)
+    numa: list[NumaNode] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)
     """The ids of the chardevs of COM1, COM2...; None where no port is."""
+    mux: str | None = None
+    """The chardev that a monitor for people shares (mon:stdio)."""
     process: Process = field(default_factory=Process)
 
     def note(self, text: str) -> None:
         """Says of something accepted that it has no effect."""
         self.process.notes.append(text)
+
+    def change(self, id: str, option: str, values: dict[str, Any] | None) -> None:
+        """Lays `values` over those of the part `id` of the shipped description; None: removes it."""
+        self.changes.setdefault(id, []).append(Change(values, option))
+
+    def ask(self, topic: str, about: str = "") -> None:
+        """Prints that instead of running; the first question is answered."""
+        self.process.asked = self.process.asked or Asked(topic, about)

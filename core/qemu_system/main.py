@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import gc
-import logging
 import sys
 from collections.abc import Sequence
 
 from ..errors import SouthbridgeError
+from .program import program
 
-PROGRAM = "southbridge-system-i386"
-FAILED, WRONG_INPUT = 1, 2
-
-log = logging.getLogger(__name__)
+FAILED = 1
+"""QEMU's exit status for whatever is wrong, the command line included."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the options say; gives the exit status."""
     gc.disable()  # until the machine runs: what is made until then stays
-    logging.basicConfig(format=f"{PROGRAM}: %(message)s", level=logging.WARNING)
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)
     except SouthbridgeError as error:
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
-        return WRONG_INPUT
+        print(f"{program()}: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         return FAILED
     finally:
@@ -34,21 +31,17 @@ def _main(arguments: Sequence[str]) -> int:
     from .options import read
 
     draft = read(arguments)
-    match draft.process.shows:
-        case "help":
-            from .help import show_help
+    asked = draft.process.asked
+    if asked is None:
+        from .run import run
 
-            show_help()
-        case "version":
-            from .help import show_version
+        return run(draft)
+    if asked.topic == "description":
+        from .dump import dump
 
-            show_version()
-        case "description":
-            from .dump import dump
+        print(dump(draft), end="")
+    else:
+        from .help import answer
 
-            print(dump(draft), end="")
-        case "":
-            from .run import run
-
-            return run(draft)
+        print(answer(asked))
     return 0

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-import logging
-from functools import partial
+from typing import TYPE_CHECKING
 
 from ..builder import build
 from ..machine import Machine
 from ..running import run_to_end
 from .draft import Draft, Process
+from .logs import log, start_logging
 from .translate import describe
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .background import Background
+    from .pid_file import PidFile
 
 
 def run(draft: Draft) -> int:
     """Runs the machine until it ends; gives the exit status. Raises SouthbridgeError for what is wrong before."""
-    for note in draft.process.notes:
+    process = draft.process
+    start_logging(process.log_items, process.log_file)
+    description = describe(draft)
+    for note in process.notes:
         log.warning("note: %s", note)
-    machine = build(describe(draft))
+    background = _go_to_background() if process.in_background else None
+    if background is not None and background.is_parent:
+        return background.wait_for_child()
+    pid_file = _write_pid_file(process.pid_file) if process.pid_file else None
     try:
-        _set_up(machine, draft)
-    except BaseException:
-        machine.close()
-        raise
-    reboots = draft.process.reboots
-    machine.on_guest_reset = lambda reason: reboots
-    return run_to_end(machine)
+        machine = build(description)
+        try:
+            _set_up(machine, draft)
+            if background is not None:
+                machine.confinements.append(background.ready)
+        except BaseException:
+            machine.close()
+            raise
+        return run_to_end(machine)
+    finally:
+        if pid_file is not None:
+            pid_file.remove()
 
 
 def _set_up(machine: Machine, draft: Draft) -> None:
     process = draft.process
+    reboots = process.reboots
+    machine.on_guest_reset = lambda reason: reboots
     machine.starts_paused = process.paused
     machine.ends_with_guest = process.ends_with_guest
     if process.incoming is not None:
@@ -41,7 +56,24 @@ def _set_up(machine: Machine, draft: Draft) -> None:
         _confine(machine, process)
 
 
+# --- what few ask for, and is imported only then -----------------------------------------------------------------
+
+
+def _go_to_background() -> Background:
+    from .background import Background
+
+    return Background()
+
+
+def _write_pid_file(path: str) -> PidFile:
+    from .pid_file import PidFile
+
+    return PidFile(path)
+
+
 def _confine(machine: Machine, process: Process) -> None:
+    from functools import partial
+
     from .privilege import give_up_privileges, import_what_is_needed_later
 
     if process.folder or process.user:

@@ -6,14 +6,20 @@ from typing import Any
 
 from ..description.loader import load_over
 from ..description.model import Description, described
-from ..description.nodes import Node, OptionLocation, Scalar, Table, from_plain
+from ..description.nodes import Table
 from ..errors import SouthbridgeError
-from .draft import Draft, Drive, Part, Socket
+from .defaults import add_defaults
+from .disks import add_disks
+from .draft import Change, Draft, Part, Socket
+from .globals import apply_globals
 from .machines import PLATFORM, XEN, machine_type
-from .options.block import UNITS
+from .numa import numa_of
+from .options.boot import FIRMWARE_CONFIG
+from .options.devices import SERIAL_PORTS
+from .options.monitors import address_of
+from .tree import Tree
 
-SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 4), (0x2E8, 3))
-"""Port and interrupt line of COM1 to COM4."""
+USB_CONTROLLER = Part("usb", "piix3-usb-uhci", {"addr": "01.2"}, "-usb")
 
 
 def describe(draft: Draft) -> Description:
@@ -23,142 +29,107 @@ def describe(draft: Draft) -> Description:
 
 def description_tree(draft: Draft) -> Table:
     """The description as a tree that extends a shipped one. Raises SouthbridgeError."""
-    accelerator = draft.accelerator or machine_type(draft.machine, "").accelerator
+    accelerator = _accelerator_name(draft)
     kind = machine_type(draft.machine, accelerator)
-    tree = _Tree()
+    add_defaults(draft, kind.description)
+    tree = Tree()
     tree.set("extends", kind.description, draft.machine_option)
     tree.set("accelerator", *_accelerator(draft, accelerator))
-    tree.set(
-        "memory", f"{draft.memory >> 10}K" if draft.memory & 0xFFFFF else f"{draft.memory >> 20}M", draft.memory_option
-    )
+    size = f"{draft.memory >> 10}K" if draft.memory & 0xFFFFF else f"{draft.memory >> 20}M"
+    tree.set("memory", size, draft.memory_option)
     if draft.most_cpus != 1:
         tree.set("cpus", draft.cpus, draft.smp_option)
         tree.set("maxcpus", draft.most_cpus, draft.smp_option)
+    if draft.cpu:
+        tree.set("cpu", draft.cpu, draft.cpu_option)
     if draft.name:
         tree.set("name", draft.name, f"-name {draft.name}")
     if draft.uuid:
         tree.set("uuid", draft.uuid, f"-uuid {draft.uuid}")
+    for key, (value, option) in draft.top.items():
+        tree.set(key, value, option)
     if accelerator == XEN and draft.machine != "xenfv":
-        tree.remove("devices", PLATFORM)
+        tree.remove("devices", PLATFORM, draft.machine_option)
+    _board(draft, tree)
     _serial_ports(draft, tree)
     for made in draft.chardevs.values():
         tree.part("chardevs", _socket_part(made) if isinstance(made, Socket) else made)
-    for monitor in draft.monitors:
-        tree.part("monitors", monitor)
-    for display in draft.displays:
-        tree.part("displays", display)
-    for netdev in draft.netdevs:
-        tree.part("netdevs", netdev)
-    _disks(draft, tree)
+    if draft.qtest is not None:
+        log = {} if draft.qtest_log == "none" else {"log": draft.qtest_log}
+        tree.part("monitors", Part("qtest", "qtest", {**draft.qtest.values, **log}, draft.qtest.option))
+    for section, parts in (("monitors", draft.monitors), ("displays", draft.displays), ("netdevs", draft.netdevs)):
+        for part in parts:
+            tree.part(section, part)
+    if draft.usb and not any(device.type == USB_CONTROLLER.type for device in draft.devices):
+        tree.part("devices", USB_CONTROLLER)
+    for part in draft.cards:
+        tree.part("devices", part)
+    add_disks(draft, tree)
+    apply_globals(draft, tree, kind.description)
     return tree.table(draft.machine_option)
 
 
+# --- accelerators ------------------------------------------------------------------------------------------------
+
+
+def _accelerator_name(draft: Draft) -> str:
+    """The first that is to be tried."""
+    if draft.accelerators:
+        return draft.accelerators[0].name
+    return "qtest" if draft.qtest is not None else machine_type(draft.machine, "").accelerator
+
+
 def _accelerator(draft: Draft, name: str) -> tuple[Any, str]:
-    if name != XEN:
-        return name, draft.accelerator_option or draft.machine_option
-    if draft.domain is None:
-        raise SouthbridgeError(f"{draft.machine_option}: -xen-domid is missing: which domain is it?")
-    return {"type": XEN, "domain": draft.domain, **draft.accelerator_values}, f"-xen-domid {draft.domain}"
+    if name == XEN:
+        if draft.domain is None:
+            raise SouthbridgeError(f"{draft.machine_option}: -xen-domid is missing: which domain is it?")
+        return {"type": XEN, "domain": draft.domain, **draft.accelerator_values}, f"-xen-domid {draft.domain}"
+    if not draft.accelerators:
+        return name, draft.machine_option
+    choices = [{"type": each.name, **each.values} if each.values else each.name for each in draft.accelerators]
+    return choices[0] if len(choices) == 1 else choices, draft.accelerators[0].option
 
 
-def _serial_ports(draft: Draft, tree: _Tree) -> None:
+# --- the board ---------------------------------------------------------------------------------------------------
+
+
+def _board(draft: Draft, tree: Tree) -> None:
+    """What options change of the shipped description's parts. Of texts and files several options add up."""
+    changes = {id: list(made) for id, made in draft.changes.items()}
+    if told := numa_of(draft):
+        changes.setdefault(FIRMWARE_CONFIG, []).append(Change(told, "-numa"))
+    for id, made in changes.items():
+        values: dict[str, Any] = {}
+        for change in made:
+            if change.values is None:
+                tree.remove("devices", id, change.option)
+                break
+            for key, value in change.values.items():
+                values[key] = {**values[key], **value} if isinstance(value, dict) and key in values else value
+            tree.change("devices", id, values, change.option)
+
+
+def _serial_ports(draft: Draft, tree: Tree) -> None:
     """The ports that -serial asked for, in place of the shipped description's one."""
-    if not draft.serials and draft.defaults:
+    if draft.machine == "none":
         return
-    tree.remove("chardevs", "serial0")
+    tree.remove("chardevs", "serial0", "-nodefaults")
     for number, chardev in enumerate(draft.serials):
         iobase, irq = SERIAL_PORTS[number]
         if chardev is None:
             if not number:
-                tree.remove("devices", "com1")
+                tree.remove("devices", "com1", "-serial none")
             continue
         port = Part(f"com{number + 1}", "uart16550", {"iobase": iobase, "irq": irq, "chardev": chardev}, "-serial")
         tree.part("devices", port)
     if not draft.serials:
-        tree.remove("devices", "com1")
+        tree.remove("devices", "com1", "-nodefaults")
 
 
 def _socket_part(made: Socket) -> Part:
-    values: dict[str, Any] = {"server": made.server}
+    values: dict[str, Any] = {"server": made.server, **address_of(made)}
     if made.descriptor is not None:
         raise SouthbridgeError(f"{made.option}: only a monitor's socket may be an inherited descriptor")
-    if made.path is not None:
-        values["path"] = made.path
-    else:
-        values |= {"host": made.host or "127.0.0.1", "port": made.port}
     if made.server and made.wait:
         values["wait"] = True
     return Part(made.id, "socket", values, made.option)
-
-
-def _disks(draft: Draft, tree: _Tree) -> None:
-    """Images; the drives of if=ide; devices, those that have a drive with its image."""
-    order = _BootOrder(draft.boot_order)
-    by_id = {drive.id: drive for drive in draft.drives}
-    for drive in draft.drives:
-        if drive.image is not None:
-            tree.part("blockdevs", drive.image)
-        if drive.interface == "ide":
-            assert drive.index is not None
-            bus, unit = divmod(drive.index, UNITS)
-            values: dict[str, Any] = {"bus": f"ide.{bus}", "unit": unit}
-            if drive.image is not None:
-                values["drive"] = drive.id
-            elif not drive.cdrom:
-                raise SouthbridgeError(f"{drive.option}: a disk needs file=...")
-            values |= order.of(drive.cdrom)
-            tree.part("devices", Part(drive.id, "ide-cd" if drive.cdrom else "ide-hd", values, drive.option))
-    for device in draft.devices:
-        tree.part("devices", _with_drive(device, by_id, order))
-
-
-def _with_drive(device: Part, drives: dict[str, Drive], order: _BootOrder) -> Part:
-    """A drive without a medium is none for the description."""
-    values = dict(device.values)
-    drive = drives.get(str(values.get("drive")))
-    if "drive" in values and drive is None:
-        raise SouthbridgeError(f"{device.option}: there is no -drive with id={values['drive']}")
-    if drive is not None and drive.image is None:
-        del values["drive"]
-    if "bootindex" not in values and device.type in ("ide-cd", "ide-hd"):
-        values |= order.of(device.type == "ide-cd")
-    return Part(device.id, device.type, values, device.option)
-
-
-class _BootOrder:
-    """Gives each first device of a kind its place in the order."""
-
-    def __init__(self, letters: str) -> None:
-        self._left = {letter: index for index, letter in enumerate(letters)}
-
-    def of(self, cdrom: bool) -> dict[str, int]:
-        index = self._left.pop("d" if cdrom else "c", None)
-        return {} if index is None else {"bootindex": index}
-
-
-class _Tree:
-    """A description under way."""
-
-    def __init__(self) -> None:
-        self._top: dict[str, Node] = {}
-        self._sections: dict[str, dict[str, Node]] = {}
-
-    def set(self, key: str, value: Any, option: str) -> None:
-        self._top[key] = from_plain(value, OptionLocation(option, 1, 1))
-
-    def part(self, section: str, part: Part) -> None:
-        place = OptionLocation(part.option, 1, 1)
-        self._sections.setdefault(section, {})[part.id] = from_plain({"type": part.type, **part.values}, place)
-
-    def remove(self, section: str, id: str) -> None:
-        """The shipped description's part isn't there."""
-        self._sections.setdefault(section, {})[id] = Scalar(None, OptionLocation("-nodefaults", 1, 1))
-
-    def table(self, option: str) -> Table:
-        place = OptionLocation(option, 1, 1)
-        sections = {name: _table(parts, place) for name, parts in self._sections.items()}
-        return _table({**self._top, **sections}, place)
-
-
-def _table(entries: dict[str, Node], place: OptionLocation) -> Table:
-    return Table(entries, {key: node.location for key, node in entries.items()}, place)

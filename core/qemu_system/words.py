@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ..discovery import nearest
 from ..errors import SouthbridgeError
@@ -38,8 +39,9 @@ class Words:
     def __init__(self, text: str, first: str = "") -> None:
         """`first` is the key of a first piece that has none."""
         self._values: dict[str, str] = {}
+        self._repeated: dict[str, list[str]] = {}
         self._known: list[str] = []
-        for number, piece in enumerate(pieces(text)):
+        for number, piece in enumerate(pieces(text) if text else []):
             key, equals, value = piece.partition("=")
             if not equals and not number and first:
                 key, value = first, piece
@@ -48,11 +50,32 @@ class Words:
             if not key:
                 raise OptionError(f"expected key=value, not {piece!r}")
             self._values[key] = value
+            self._repeated.setdefault(key, []).append(value)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Words:
+        """Those that a JSON object has: what is inside another one is "outer.inner"."""
+        words = cls("")
+        words._values = _flat(values)
+        words._repeated = {key: [value] for key, value in words._values.items()}
+        return words
 
     def take(self, key: str, default: str = "") -> str:
         """The value of `key`."""
         self._known.append(key)
         return self._values.pop(key, default)
+
+    def take_all(self, key: str) -> list[str]:
+        """Each value that `key` was given."""
+        self.take(key)
+        return self._repeated.pop(key, [])
+
+    def under(self, prefix: str) -> Words:
+        """Those whose keys begin with "prefix.", without it."""
+        found = Words("")
+        for key in [key for key in self._values if key.startswith(f"{prefix}.")]:
+            found._values[key.removeprefix(f"{prefix}.")] = self.take(key)
+        return found
 
     def peek(self, *keys: str) -> list[str]:
         """Those of `keys` that are there, which are left."""
@@ -99,6 +122,31 @@ class Words:
         for key in self._values:
             hint = nearest(key, self._known) or f" (there are: {', '.join(self._known) or 'none'})"
             raise OptionError(f"there is no {key!r}{hint}")
+
+
+def parsed(argument: str, first: str = "") -> Words:
+    """The words of an argument in either form: key=value, or a JSON object. Raises OptionError."""
+    if not argument.lstrip().startswith("{"):
+        return Words(argument, first)
+    import json
+
+    try:
+        values = json.loads(argument)
+    except ValueError as error:
+        raise OptionError(f"not JSON: {error}") from None
+    return Words.of(values)
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, list):
+            value = {str(number): item for number, item in enumerate(value)}
+        if isinstance(value, dict):
+            found |= _flat(value, f"{before}{key}.")
+        elif value is not None:
+            found[before + key] = ("on" if value else "off") if isinstance(value, bool) else str(value)
+    return found
 
 
 def truth(key: str, value: str) -> bool:

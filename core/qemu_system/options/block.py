@@ -1,29 +1,35 @@
-"""Disks: -drive, -hda to -hdd, -cdrom, -snapshot."""
+"""Disks: -drive, -blockdev, -hda to -hdd, -cdrom, -fda, -fdb, -snapshot."""
 
 from __future__ import annotations
 
 from ..draft import Draft, Drive, Part
-from ..words import OptionError, Words
-from .option import Option
+from ..images import TUNING, image, node
+from ..words import OptionError, Words, parsed
+from .option import Option, flag
 
-FORMATS = ("raw", "qcow2")
 IDE_BUSES, UNITS = 2, 2
-TUNING = ("cache", "aio", "discard", "detect-zeroes", "copy-on-read", "cache.writeback", "cache.direct")
-POLICIES = ("rerror", "werror")
+PLACES = {"ide": IDE_BUSES * UNITS, "floppy": 2}
+"""How many drives of each kind the board has room for."""
+CDROM_PLACE = 2
+POLICIES = {
+    "rerror": ("report", "ignore", "stop", "auto"),
+    "werror": ("report", "ignore", "stop", "enospc", "auto"),
+}
 
 
 def _drive(draft: Draft, argument: str) -> None:
     words = Words(argument, "file")
-    interface = words.one_of("if", ("none", "ide"), "ide")
+    interface = words.one_of("if", ("none", *PLACES), "ide")
     cdrom = words.one_of("media", ("disk", "cdrom"), "disk") == "cdrom"
     index = _place(words)
     id = words.take("id")
-    if interface == "ide":
-        index = _free(draft) if index is None else index
-        bus, unit = divmod(index, UNITS)
-        if not 0 <= index < IDE_BUSES * UNITS or any(other.index == index for other in draft.drives):
-            raise OptionError(f"IDE place {index} is taken, or there is none")
-        id = id or f"ide{bus}-{'cd' if cdrom else 'hd'}{unit}"
+    if interface != "none":
+        index = _free(draft, interface) if index is None else index
+        if not 0 <= index < PLACES[interface] or any(
+            (other.interface, other.index) == (interface, index) for other in draft.drives
+        ):
+            raise OptionError(f"{_kind(interface)} place {index} is taken, or there is none")
+        id = id or _default_id(interface, index, cdrom)
     elif not id:
         raise OptionError("id=... is missing, by which a device finds it")
     elif index is not None:
@@ -31,57 +37,82 @@ def _drive(draft: Draft, argument: str) -> None:
     if any(other.id == id for other in draft.drives):
         raise OptionError(f"there are two drives {id!r}")
     option = f"-drive {argument}"
-    image = _image(id, words, option, read_only=cdrom)
+    policies = {key: words.one_of(key, known, "auto") for key, known in POLICIES.items()}
+    images = image(id, words, option, read_only=cdrom)
     for key in words.ignore(*TUNING):
         if key != "cache":
             draft.note(f"-drive {key}=...: has no effect here")
-    for key in POLICIES:
-        if words.take(key, "report") not in ("report", "auto", "enospc"):
-            raise OptionError(f"{key}: errors are always reported to the guest")
     words.end()
-    draft.drives.append(Drive(id, option, interface, index, cdrom, image))
+    policies = {key: policy for key, policy in policies.items() if policy != "auto"}
+    draft.drives.append(Drive(id, option, interface, index, cdrom, images, policies))
+
+
+def _kind(interface: str) -> str:
+    return interface.upper() if interface == "ide" else interface
+
+
+def _default_id(interface: str, index: int, cdrom: bool) -> str:
+    """QEMU's names: ide0-hd1, ide1-cd0, floppy0."""
+    if interface == "floppy":
+        return f"floppy{index}"
+    bus, unit = divmod(index, UNITS)
+    return f"ide{bus}-{'cd' if cdrom else 'hd'}{unit}"
 
 
 def _place(words: Words) -> int | None:
-    """The place on the IDE cables, counted through."""
+    """The place on the IDE cables, counted through, or of a floppy drive."""
     if "index" in (there := words.peek("index", "bus", "unit")):
         return words.number("index")
     return words.number("bus", 0) * UNITS + words.number("unit", 0) if there else None
 
 
-def _free(draft: Draft) -> int:
-    taken = {drive.index for drive in draft.drives}
+def _free(draft: Draft, interface: str) -> int:
+    taken = {drive.index for drive in draft.drives if drive.interface == interface}
     return next(index for index in range(len(taken) + 1) if index not in taken)
 
 
-def _image(id: str, words: Words, option: str, *, read_only: bool) -> Part | None:
-    path = words.take("file")
-    form = words.one_of("format", FORMATS, "raw")
-    temporary = words.flag("snapshot")
-    read_only = words.flag("readonly", default=read_only) or words.flag("read-only")
-    if not path:
-        return None
-    values: dict[str, object] = {"path": path}
-    if read_only:
-        values["read_only"] = True
-    elif temporary:
-        values["overlay"] = True
-    return Part(id, form, values, option)
+def _blockdev(draft: Draft, argument: str) -> None:
+    words = parsed(argument, "driver")
+    name = words.need("node-name")
+    if any(name == part.id for part in draft.blockdevs):
+        raise OptionError(f"there are two nodes {name!r}")
+    node(name, words, f"-blockdev {argument}", draft)
+    words.end()
 
 
-def _hard_disk(index: int) -> Option:
+def _at(option: str, where: str, doc: str) -> Option:
     def read(draft: Draft, argument: str) -> None:
-        _drive(draft, f"file={argument.replace(',', ',,')},index={index},media=disk")
+        _drive(draft, f"file={argument.replace(',', ',,')},{where}")
 
-    return Option(f"hd{'abcd'[index]}", read, "file", f"A raw disk at IDE place {index}.")
+    return Option(option, read, "file", doc)
 
 
-def _cdrom(draft: Draft, argument: str) -> None:
-    _drive(draft, f"file={argument.replace(',', ',,')},index=2,media=cdrom")
+def _snapshot(draft: Draft) -> None:
+    draft.snapshot = True
+
+
+def drive_images(draft: Draft) -> list[Part]:
+    """All images, each before what is made of it; with -snapshot, what is written doesn't get into them."""
+    found = [*draft.blockdevs, *(part for drive in draft.drives for part in drive.images)]
+    for part in found if draft.snapshot else ():
+        if part.type in ("raw", "qcow2") and not part.values.get("read_only"):
+            part.values["overlay"] = True
+    return found
 
 
 OPTIONS = (
-    Option("drive", _drive, "[file=]path[,key=value...]", "A disk or CD-ROM, or the image of one."),
-    *(_hard_disk(index) for index in range(IDE_BUSES * UNITS)),
-    Option("cdrom", _cdrom, "file", "A CD-ROM at IDE place 2."),
+    Option("drive", _drive, "[file=]path[,key=value...]", "A disk, CD-ROM or floppy disk, or the image of one."),
+    Option(
+        "blockdev", _blockdev, "driver,node-name=name[,key=value...]", "An image, which a device's drive=... names."
+    ),
+    *(
+        _at(f"hd{'abcd'[index]}", f"index={index},media=disk", f"A disk at IDE place {index}.")
+        for index in range(IDE_BUSES * UNITS)
+    ),
+    _at("cdrom", f"index={CDROM_PLACE},media=cdrom", f"A CD-ROM at IDE place {CDROM_PLACE}."),
+    *(
+        _at(f"fd{'ab'[index]}", f"if=floppy,index={index}", f"A disk in floppy drive {'AB'[index]}.")
+        for index in (0, 1)
+    ),
+    flag("snapshot", _snapshot, "What is written to disks is gone at the end."),
 )

@@ -1,34 +1,44 @@
-"""Where bytes go: -chardev, -serial, -parallel, -mon, -qmp, -monitor."""
+"""Where bytes go: -chardev, -serial, -parallel, -debugcon."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 from ..draft import Draft, Part, Socket
-from ..words import OptionError, Words
+from ..words import OptionError, Words, parsed
 from .option import Option
 
 MOST_SERIALS = 4
+MUX = "mon:"
+"""Before a character device: a monitor for people shares it."""
 
 
 def _chardev(draft: Draft, argument: str) -> None:
-    words = Words(argument, "backend")
+    words = parsed(argument, "backend")
+    if words.peek("backend") and argument in ("help", "?"):
+        draft.ask("chardev")
+        return
     backend = words.one_of("backend", _BACKENDS)
     id = words.need("id")
-    _add(draft, _BACKENDS[backend](id, words, f"-chardev {argument}"))
+    add_chardev(draft, _BACKENDS[backend](id, words, f"-chardev {argument}"))
+    for key in words.ignore("logfile", "logappend", "signal", "cols", "rows", "width", "height"):
+        draft.note(f"-chardev {key}=...: has no effect here")
+    if words.flag("mux"):
+        draft.note("-chardev mux=on: a chardev has one front end")
     words.end()
 
 
-def _add(draft: Draft, made: Part | Socket) -> str:
+def add_chardev(draft: Draft, made: Part | Socket) -> str:
+    """Adds a chardev to the draft; gives its id. Raises OptionError if there is one of that id."""
     if made.id in draft.chardevs:
         raise OptionError(f"there are two chardevs {made.id!r}")
     draft.chardevs[made.id] = made
     return made.id
 
 
-def _socket(id: str, words: Words, option: str) -> Socket:
+def socket_of(id: str, words: Words, option: str) -> Socket:
+    """A socket, as -chardev socket,... has it."""
     made = Socket(id, option, server=words.flag("server"), host=words.take("host"))
     made.wait = words.flag("wait", default=made.server)
     path, descriptor, port = words.take("path"), words.take("fd"), words.take("port")
@@ -39,7 +49,7 @@ def _socket(id: str, words: Words, option: str) -> Socket:
         made.descriptor = _open_descriptor(descriptor)
     if port:
         made.port = _port(port)
-    words.ignore("ipv4", "ipv6", "nodelay", "reconnect", "telnet", "abstract", "tight")
+    words.ignore("ipv4", "ipv6", "delay", "nodelay", "reconnect", "telnet", "abstract", "tight", "to")
     return made
 
 
@@ -67,33 +77,51 @@ def _plain(kind: str) -> Callable[[str, Words, str], Part]:
 
 
 _BACKENDS: dict[str, Callable[[str, Words, str], Part | Socket]] = {
-    "socket": _socket,
+    "socket": socket_of,
     "file": _file,
+    "serial": lambda id, words, option: Part(id, "file", {"path": words.need("path"), "append": True}, option),
     **{kind: _plain(kind) for kind in ("pty", "null", "stdio")},
+    "vc": _plain("null"),
 }
+BACKENDS = tuple(_BACKENDS)
 
 
 # --- the short form: "file:log", "unix:path,server=on,wait=off" ---------------------------------------------------
 
 
-def _short(draft: Draft, id: str, text: str, option: str) -> str:
+def short(draft: Draft, id: str, text: str, option: str) -> str:
     """The id of the chardev that `text` describes: a new one, called `id`, or the one that it names."""
     kind, _, rest = text.partition(":")
     if kind == "chardev" and rest:
         return rest
     if text in ("pty", "null", "stdio"):
-        return _add(draft, Part(id, text, {}, option))
+        return add_chardev(draft, Part(id, text, {}, option))
+    if kind == "vc":  # a text screen of a graphical display, which nobody looks at
+        return add_chardev(draft, Part(id, "null", {}, option))
     if kind == "file" and rest:
-        return _add(draft, Part(id, "file", {"path": rest}, option))
+        return add_chardev(draft, Part(id, "file", {"path": rest}, option))
+    if text.startswith("/dev/"):
+        return add_chardev(draft, Part(id, "file", {"path": text, "append": True}, option))
+    made = short_socket(id, text, option)
+    if made is None:
+        raise OptionError("expected pty, null, stdio, vc, file:PATH, unix:PATH, tcp:HOST:PORT, fd:N or chardev:ID")
+    return add_chardev(draft, made)
+
+
+def short_socket(id: str, text: str, option: str) -> Socket | None:
+    """The socket that `text` describes; None if it is none."""
+    kind, _, rest = text.partition(":")
     if kind == "unix" and rest:
         words = Words(rest, "path")
-    elif kind == "tcp" and rest:
+    elif kind == "fd" and rest:
+        words = Words(rest, "fd")
+    elif kind in ("tcp", "telnet") and rest:
         address, _, more = rest.partition(",")
         host, _, port = address.rpartition(":")
         words = Words(f"host={host.strip('[]')},port={port}" + (f",{more}" if more else ""))
     else:
-        raise OptionError("expected pty, null, stdio, file:PATH, unix:PATH, tcp:HOST:PORT or chardev:ID")
-    made = _add(draft, _socket(id, words, option))
+        return None
+    made = socket_of(id, words, option)
     words.end()
     return made
 
@@ -101,63 +129,31 @@ def _short(draft: Draft, id: str, text: str, option: str) -> str:
 def _serial(draft: Draft, argument: str) -> None:
     if len(draft.serials) == MOST_SERIALS:
         raise OptionError(f"there are {MOST_SERIALS} serial ports at most")
+    draft.given.add("serial")
     port = f"serial{len(draft.serials)}"
-    draft.serials.append(None if argument == "none" else _short(draft, port, argument, f"-serial {argument}"))
+    if argument == "none":
+        draft.serials.append(None)
+        return
+    text = argument.removeprefix(MUX)
+    draft.serials.append(short(draft, port, text, f"-serial {argument}"))
+    if text != argument:
+        draft.mux = draft.serials[-1]
 
 
 def _parallel(draft: Draft, argument: str) -> None:
-    if argument != "none":
+    if argument not in ("none", "null") and not argument.startswith("vc"):
         raise OptionError("there are no parallel ports; expected none")
 
 
-# --- monitors -----------------------------------------------------------------------------------------------------
-
-
-def _mon(draft: Draft, argument: str) -> None:
-    words = Words(argument, "chardev")
-    chardev = words.need("chardev")
-    mode = words.one_of("mode", ("control", "readline"), "readline")
-    words.ignore("pretty")
-    words.end()
-    if mode != "control":
-        raise OptionError("only mode=control, for programs, is there")
-    _monitor(draft, chardev, f"-mon {argument}")
-
-
-def _monitor(draft: Draft, chardev: str, option: str) -> None:
-    """QMP on `chardev`, a socket that nobody else has."""
-    there = draft.chardevs.pop(chardev, None)
-    if there is None:
-        raise OptionError(f"there is no chardev {chardev!r} before this")
-    if not isinstance(there, Socket):
-        raise OptionError(f"{chardev} is no socket, which a monitor needs")
-    if not there.server:
-        raise OptionError(f"{chardev}: a monitor's socket must be a server's (server=on)")
-    values: dict[str, Any] = {}
-    if there.path is not None:
-        values["path"] = there.path
-    elif there.descriptor is not None:
-        values["fd"] = there.descriptor
-    else:
-        values |= {"host": there.host or "127.0.0.1", "port": there.port}
-    draft.monitors.append(Part(chardev, "qmp", values, f"{there.option} {option}"))
-
-
-def _qmp(draft: Draft, argument: str) -> None:
-    id = f"compat_monitor{len(draft.monitors)}"
-    _monitor(draft, _short(draft, id, argument, f"-qmp {argument}"), "")
-
-
-def _human_monitor(draft: Draft, argument: str) -> None:
-    if argument != "none":
-        raise OptionError("there is no monitor for people; expected none")
+def _debug_console(draft: Draft, argument: str) -> None:
+    option = f"-debugcon {argument}"
+    chardev = short(draft, "debugcon", argument, option)
+    draft.devices.append(Part("debugcon", "debugcon", {"iobase": 0xE9, "chardev": chardev}, option))
 
 
 OPTIONS = (
-    Option("chardev", _chardev, "backend,id=id[,key=value...]", "A back end of a serial port or monitor."),
-    Option("serial", _serial, "pty, file:path...", "The next serial port."),
+    Option("chardev", _chardev, "backend,id=id[,key=value...]", f"Where bytes go: {', '.join(BACKENDS)}; help."),
+    Option("serial", _serial, "pty, stdio, mon:stdio, file:path...", "The next serial port."),
     Option("parallel", _parallel, "none", "Parallel ports: none."),
-    Option("mon", _mon, "chardev=id,mode=control", "A QMP monitor on a chardev."),
-    Option("qmp", _qmp, "unix:path,server=on,wait=off", "A QMP monitor."),
-    Option("monitor", _human_monitor, "none", "A monitor for people: none."),
+    Option("debugcon", _debug_console, "stdio, file:path...", "A port, E9h, whose bytes go there."),
 )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 
 from ...discovery import names, nearest
 from ..draft import Draft, Part
-from ..words import OptionError, Words, pieces, truth
+from ..words import OptionError, Words, parsed, pieces, truth
 from .option import Option
 
 DEFAULT_CARD = "e1000"
 
 
 def _netdev(draft: Draft, argument: str) -> None:
+    if argument in ("help", "?"):
+        draft.ask("netdev")
+        return
+    draft.given.add("net")
     words, repeated = _words(argument)
     id = words.need("id")
     if id in {netdev.id for netdev in draft.netdevs}:
@@ -24,33 +27,52 @@ def _netdev(draft: Draft, argument: str) -> None:
 
 
 def _nic(draft: Draft, argument: str) -> None:
+    draft.given.add("net")
     if argument == "none":
         return
     words, repeated = _words(argument)
-    number = sum(device.type in _cards() for device in draft.devices)
-    id = words.take("id") or f"nic{number}"
+    id = words.take("id") or _next_id(draft)
     model = words.take("model") or DEFAULT_CARD
-    if model not in _cards():
-        raise OptionError(f"model={model}: expected {', '.join(_cards())}{nearest(model, _cards())}")
+    if model in ("help", "?"):
+        draft.ask("nic")
+        return
+    if model not in card_models():
+        raise OptionError(f"model={model}: expected {', '.join(card_models())}{nearest(model, card_models())}")
     values: dict[str, Any] = {"netdev": f"{id}-net"}
     if mac := words.take("mac"):
         values["mac"] = mac
     _add(draft, f"{id}-net", words, repeated, f"-nic {argument}")
     words.end()
-    draft.devices.append(Part(id, model, values, f"-nic {argument}"))
+    draft.cards.append(Part(id, model, values, f"-nic {argument}"))
+
+
+def default_network(draft: Draft) -> None:
+    """QEMU's default: a card on a user network."""
+    draft.netdevs.append(Part("nic0-net", "user", {}, "-nic user"))
+    draft.cards.append(Part("nic0", DEFAULT_CARD, {"netdev": "nic0-net"}, "-nic user"))
+
+
+def _next_id(draft: Draft) -> str:
+    taken = {card.id for card in draft.cards}
+    return next(id for number in range(len(taken) + 1) if (id := f"nic{number}") not in taken)
 
 
 def _net(draft: Draft, argument: str) -> None:
+    draft.given.add("net")
     if argument != "none":
         raise OptionError("expected none; networks are given by -netdev and -device, or -nic")
 
 
-def _cards() -> list[str]:
+def card_models() -> list[str]:
+    """The network cards that there are."""
     return [name for name in names("devices") if name.startswith(DEFAULT_CARD)]
 
 
 def _words(argument: str) -> tuple[Words, list[str]]:
     """The pieces, and those called hostfwd, of which there may be several."""
+    if argument.lstrip().startswith("{"):
+        found = parsed(argument)
+        return found, list(found.under("hostfwd").rest().values())
     forwards = [piece.partition("=")[2] for piece in pieces(argument) if piece.startswith("hostfwd=")]
     rest = [piece.replace(",", ",,") for piece in pieces(argument) if not piece.startswith("hostfwd=")]
     return Words(",".join(rest), "type"), forwards
@@ -89,6 +111,8 @@ def _user(words: Words) -> _Made:
 
 def _network(text: str) -> str:
     """QEMU lets a network without a mask be one of 24 bits, and an address within it stand for it."""
+    import ipaddress  # only now: it takes as long to import as all options
+
     try:
         return str(ipaddress.IPv4Network(text if "/" in text else f"{text}/24", strict=False))
     except ValueError as error:
@@ -135,6 +159,8 @@ def _stream(words: Words) -> _Made:
 
 def _datagrams(words: Words) -> _Made:
     remote, local = _address(words, "remote"), _address(words, "local", needed=False)
+    import ipaddress  # see above
+
     multicast = "path" not in remote and ipaddress.ip_address(remote["host"]).is_multicast
     values = {"mode": "multicast" if multicast else "datagram", **remote}
     if multicast:
@@ -176,6 +202,7 @@ _KINDS: dict[str, Callable[[Words], _Made]] = {
     "dgram": _datagrams,
     "hubport": _hubport,
 }
+NETDEVS = tuple(_KINDS)
 
 
 def _place(key: str, text: str) -> tuple[str, int]:

@@ -25,7 +25,7 @@ def flag(name: str, set_it: Callable[[Draft], None], doc: str) -> Option:
 
 def accepted(name: str, why: str, takes: str = "") -> Option:
     """An option that changes nothing here; `why` says so to the user."""
-    return Option(name, lambda draft, argument: draft.note(f"-{name}: {why}"), takes, why)
+    return Option(name, lambda draft, argument: draft.note(f"-{name}: {why}"), takes, f"Accepted: {why}.")
 
 
 def quiet(name: str, doc: str, takes: str = "") -> Option:

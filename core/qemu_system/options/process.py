@@ -1,12 +1,75 @@
-"""How it runs: -S, -incoming, -no-shutdown, -no-reboot, -runas, -chroot, -sandbox, -nodefaults..."""
+"""How it runs: -S, -incoming, -no-shutdown, -no-reboot, -daemonize, -runas, -chroot, -sandbox, -nodefaults..."""
 
 from __future__ import annotations
 
 import os
 
-from ..draft import Draft
+from ...discovery import nearest
+from ..draft import Draft, Global
 from ..words import OptionError, Words, number
-from .option import Option, flag, quiet
+from .option import Option, accepted, flag, quiet
+
+LOGGED = ("guest_errors", "unimp")
+NOT_LOGGED = (
+    *("out_asm", "in_asm", "op", "op_opt", "op_ind", "int", "exec", "cpu", "fpu", "mmu", "pcall", "cpu_reset", "page"),
+    *("nochain", "plugin", "strace", "tid", "trace", "vpu"),
+)
+"""What QEMU's -d knows and there is nothing of here."""
+PANICS = {"none": "none", "pause": "pause", "shutdown": "shutdown", "exit-failure": "shutdown"}
+"""-action panic=..., and what pvpanic calls that."""
+
+
+def _preconfig(draft: Draft) -> None:
+    draft.process.paused = True
+    draft.note("-preconfig: the machine is there already; it waits for `cont`, as with -S")
+
+
+def _daemonize(draft: Draft) -> None:
+    draft.process.in_background = True
+
+
+def _pid_file(draft: Draft, argument: str) -> None:
+    draft.process.pid_file = argument
+
+
+def _log_file(draft: Draft, argument: str) -> None:
+    draft.process.log_file = argument
+
+
+def _log(draft: Draft, argument: str) -> None:
+    if argument in ("help", "?"):
+        draft.ask("log")
+        return
+    for item in argument.split(","):
+        if item.startswith("trace:") or item in NOT_LOGGED:
+            draft.note(f"-d {item}: there is nothing of that to log")
+        elif item in LOGGED:
+            draft.process.log_items.add(item)
+        elif item not in ("none", "all"):
+            raise OptionError(f"there is no log item {item!r}{nearest(item, (*LOGGED, *NOT_LOGGED))}")
+
+
+def _trace(draft: Draft, argument: str) -> None:
+    if argument in ("help", "?"):
+        draft.ask("trace")
+    else:
+        draft.note(f"-trace {argument}: there are no trace events")
+
+
+def _action(draft: Draft, argument: str) -> None:
+    words = Words(argument)
+    option = f"-action {argument}"
+    if words.take("reboot", "reset") == "shutdown":
+        draft.process.reboots = False
+    if words.one_of("shutdown", ("poweroff", "pause"), "poweroff") == "pause":
+        draft.process.ends_with_guest = False
+    if words.peek("panic"):
+        action = PANICS[words.one_of("panic", PANICS)]
+        draft.globals += [Global(driver, "on_panic", action, option) for driver in ("pvpanic", "pvpanic-pci")]
+    if words.peek("watchdog"):
+        action = words.take("watchdog")
+        draft.globals += [Global(driver, "action", action, option) for driver in ("i6300esb", "ib700")]
+    words.end()
 
 
 def _paused(draft: Draft) -> None:
@@ -65,15 +128,15 @@ def _sandbox(draft: Draft, argument: str) -> None:
 
 
 def _dump(draft: Draft) -> None:
-    draft.process.shows = "description"
+    draft.ask("description")
 
 
 def _version(draft: Draft) -> None:
-    draft.process.shows = "version"
+    draft.ask("version")
 
 
 def _help(draft: Draft) -> None:
-    draft.process.shows = "help"
+    draft.ask("help")
 
 
 OPTIONS = (
@@ -90,4 +153,18 @@ OPTIONS = (
     Option("chroot", _chroot, "folder", "What is the root of its file system then."),
     Option("sandbox", _sandbox, "on[,key=value...]", "The process refuses itself system calls that it has no use for."),
     quiet("no-user-config", "There are no files with further options."),
+    quiet("readconfig", "Further options from a file, in QEMU's form.", "file"),
+    flag("preconfig", _preconfig, "As -S: machines aren't put together by a monitor."),
+    Option("action", _action, "reboot=...,shutdown=...,panic=...,watchdog=...", "What happens on these events."),
+    flag("daemonize", _daemonize, "The process goes into the background, once the machine is there."),
+    Option("pidfile", _pid_file, "file", "Where the process' number is written."),
+    Option("D", _log_file, "file", "Where log lines go, instead of standard error."),
+    Option("d", _log, "item[,item...]", "What is logged: guest_errors; help."),
+    Option("trace", _trace, "event...", "Accepted; there are no trace events."),
+    accepted("msg", "messages have one form", "[timestamp=on]"),
+    accepted("overcommit", "memory is the host's to give", "[mem-lock=on][,cpu-pm=on]"),
+    accepted("mem-prealloc", "memory is found when it is touched"),
+    accepted("icount", "instructions aren't counted", "shift=..."),
+    accepted("audio", "there is no sound", "driver"),
+    accepted("audiodev", "there is no sound", "driver,id=id"),
 )

@@ -41,8 +41,9 @@ def test_what_libxl_passes_word_for_word(tmp_path: Path) -> None:
         },
         "devices": {
             "com1": {"type": "uart16550", "iobase": 0x3F8, "irq": 4, "chardev": "serial0"},
-            "ide0-hd0": {"type": "ide-hd", "bus": "ide.0", "unit": 0, "drive": "ide0-hd0", "bootindex": 0},
+            "ide0-hd0": {"type": "ide-hd", "bus": "ide.0", "unit": 0, "drive": "ide0-hd0"},
             "ide-5632": {"type": "ide-cd", "bus": "ide.1", "unit": 0, "drive": "ide-5632"},
+            "rtc": {"boot_order": "c"},
         },
     }
 
@@ -114,12 +115,11 @@ def test_the_description_that_is_printed_is_one(tmp_path: Path, capsys: pytest.C
     [
         (["-frobnicate"], "-frobnicate: there is no such option"),
         (["-seral", "pty"], "-seral: there is no such option; did you mean 'serial'?"),
-        (["disk.img"], "'disk.img' is no option; a disk is given by -drive file=disk.img,format=raw"),
         (["-m"], "-m: its argument is missing: [size=]megabytes"),
         (["-m", "lots"], "-m lots: expected a size such as 512M, not 'lots'"),
         (["-m", "-1"], "-m -1: expected a size such as 512M, not '-1'"),
         (["-m", "0.001k"], "-m 0.001k: expected a multiple of 4 KiB"),
-        (["-machine", "vax"], "-machine vax: there is no machine 'vax' (there are: pc, xenfv)"),
+        (["-machine", "vax"], "-machine vax: there is no machine 'vax' (there are: pc, xenfv, none)"),
         (["-machine", "pc,acell=kvm"], "-machine pc,acell=kvm: there is no 'acell'; did you mean 'accel'?"),
         (["-machine", "xenfv"], "-machine xenfv: -xen-domid is missing: which domain is it?"),
         (["-xen-domid", "x"], "-xen-domid x: expected a number, not 'x'"),
@@ -128,25 +128,23 @@ def test_the_description_that_is_printed_is_one(tmp_path: Path, capsys: pytest.C
         (["-smp", "many"], "-smp many: cpus=many: expected a number"),
         (["-boot", "order=cc"], "-boot order=cc: order=cc: expected each of a, c, d, n once at most"),
         (["-net", "user"], "-net user: expected none; networks are given by -netdev and -device, or -nic"),
-        (["-display", "gtk"], "-display gtk: there are no displays; expected none"),
+        (["-display", "gtk"], "-display gtk: expected none, or vnc=..."),
         (["-device", "e1001"], "-device e1001: there is no device 'e1001'"),
         (["-device", "edu,id=a", "-device", "edu,id=a"], "-device edu,id=a: there are two devices 'a'"),
         (["-device", "ide-cd,drive=cd"], "-device ide-cd,drive=cd: there is no -drive with id=cd"),
-        (["-drive", "if=scsi,file=x"], "-drive if=scsi,file=x: if=scsi: expected none, ide"),
+        (["-drive", "if=scsi,file=x"], "-drive if=scsi,file=x: if=scsi: expected none, ide, floppy"),
         (["-drive", "file=x,index=7"], "-drive file=x,index=7: IDE place 7 is taken, or there is none"),
         (["-drive", "file=x,index=1", "-hdb", "y"], "-hdb y: IDE place 1 is taken, or there is none"),
         (["-drive", "if=none,file=x"], "-drive if=none,file=x: id=... is missing, by which a device finds it"),
         (["-drive", "file=x,format=vhdx"], "-drive file=x,format=vhdx: format=vhdx: expected raw, qcow2"),
         (["-drive", "file=x,frmat=raw"], "-drive file=x,frmat=raw: there is no 'frmat'; did you mean 'format'?"),
         (["-drive", "index=0"], "-drive index=0: a disk needs file=..."),
-        (["-serial", "modem"], "-serial modem: expected pty, null, stdio, file:PATH"),
+        (["-serial", "modem"], "-serial modem: expected pty, null, stdio, vc, file:PATH"),
         (["-serial", "null"] * 5, "-serial null: there are 4 serial ports at most"),
-        (["-mon", "chardev=x,mode=control"], "-mon chardev=x,mode=control: there is no chardev 'x' before this"),
-        (["-chardev", "pty,id=p", "-mon", "p,mode=control"], "-mon p,mode=control: p is no socket"),
-        (["-chardev", "socket,id=s,path=p", "-mon", "s,mode=control"], "a monitor's socket must be a server's"),
+        (["-mon", "chardev=x,mode=control"], "-mon chardev=x,mode=control: there is no chardev 'x'"),
         (
-            ["-chardev", "socket,id=s,path=p,server=on", "-mon", "s"],
-            "-mon s: only mode=control, for programs, is there",
+            ["-chardev", "pty,id=p", "-mon", "p,mode=control"],
+            "-mon p,mode=control: p is a pty: a monitor needs a socket or stdio",
         ),
         (["-chardev", "socket,id=s"], "-chardev socket,id=s: expected one of path=..., fd=... and port=..."),
         (["-chardev", "socket,id=s,fd=999"], "fd=999: expected the number of an open descriptor"),
@@ -159,11 +157,11 @@ def test_the_description_that_is_printed_is_one(tmp_path: Path, capsys: pytest.C
     ],
 )
 def test_what_is_wrong_is_one_message(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dump-description", *options]) == 2
+    assert main(["--dump-description", *options]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
-    assert line.startswith("southbridge-system-i386: ")
+    assert line.startswith("southbridge-system-x86_64: ")
     assert message in line
 
 
@@ -179,9 +177,8 @@ def test_disks_and_other_devices() -> None:
         "ide0-hd1": {"type": "raw", "path": "c.img", "overlay": True},
     }
     devices = plain["devices"]
-    assert devices["ide0-hd0"]["bootindex"] == 1
-    assert devices["ide1-cd0"] == {"type": "ide-cd", "bus": "ide.1", "unit": 0, "drive": "ide1-cd0", "bootindex": 0}
-    assert "bootindex" not in devices["ide0-hd1"]
+    assert devices["ide1-cd0"] == {"type": "ide-cd", "bus": "ide.1", "unit": 0, "drive": "ide1-cd0"}
+    assert devices["rtc"] == {"boot_order": "dc"}
     assert devices["usb"] == {"type": "piix3-usb-uhci", "addr": "01.2"}
     assert devices["card"] == {"type": "edu", "addr": "1d.2", "dma_mask": 0xFFF}
 
@@ -196,7 +193,6 @@ def test_serial_ports() -> None:
         "serial2": {"type": "socket", "host": "::1", "port": 4000, "server": False},
     }
     assert tree("-nodefaults")["devices"] == {"com1": None}
-    assert "devices" not in tree()
 
 
 def test_vnc_servers() -> None:
@@ -219,7 +215,7 @@ def test_what_has_no_effect_is_noted() -> None:
     draft = read(["-vnc", "127.0.0.1:0,lossy=on", "-k", "de", "-drive", "file=x,cache=none,aio=native"])
     assert draft.process.notes == [
         "-vnc lossy=...: has no effect here",
-        "-k: keyboards' layouts belong to displays, which there are none of",
+        "-k: keys are sent by their places on the keyboard",
         "-drive aio=...: has no effect here",
     ]
 
@@ -308,7 +304,7 @@ def test_networks(argument: str, made: dict[str, Any]) -> None:
 def test_cards_on_networks() -> None:
     plain = tree("-nic", "user,mac=52:54:00:00:00:01", "-netdev", "user,id=n", "-device", "e1000,netdev=n,romfile=")
     assert plain["devices"]["nic0"] == {"type": "e1000", "netdev": "nic0-net", "mac": "52:54:00:00:00:01"}
-    assert plain["devices"]["e1000-1"] == {"type": "e1000", "netdev": "n", "romfile": ""}
+    assert plain["devices"]["e1000-0"] == {"type": "e1000", "netdev": "n", "romfile": ""}
     assert plain["netdevs"] == {"nic0-net": {"type": "user"}, "n": {"type": "user"}}
     assert "netdevs" not in tree("-nic", "none", "-net", "none")
     hubs = tree("-netdev", "user,id=n", "-netdev", "hubport,id=h,hubid=0,netdev=n")["netdevs"]

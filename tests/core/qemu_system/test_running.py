@@ -1,0 +1,140 @@
+"""The program runs: signals and exit statuses, the background, files, a disk that fails and works again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.qemu_system.program import PROGRAM, running
+from tests.guests.build import GUESTS, assemble
+
+BARE = ["-nodefaults", "-display", "none", "-accel", "tcg", "-m", "16"]
+PATIENCE_S = 60.0
+
+
+class Monitor:
+    """A QMP client."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._lines = connection.makefile("rw")
+        self.events: list[str] = []
+        assert "QMP" in json.loads(self._lines.readline())
+        self.say("qmp_capabilities")
+
+    def say(self, command: str) -> Any:
+        """A command, and its result."""
+        self._lines.write(json.dumps({"execute": command}) + "\n")
+        self._lines.flush()
+        while True:
+            answer = json.loads(self._lines.readline())
+            if "event" not in answer:
+                return answer["return"]
+            self.events.append(answer["event"])
+
+    def wait_for(self, event: str) -> None:
+        """Until an event of that name has come."""
+        while event not in self.events:
+            self.events.append(json.loads(self._lines.readline()).get("event", ""))
+
+
+@contextmanager
+def monitor(path: Path) -> Iterator[Monitor]:
+    """One at the socket `path`, once somebody listens there."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with closing(socket.socket(socket.AF_UNIX)) as connection:
+            connection.settimeout(PATIENCE_S)
+            try:
+                connection.connect(str(path))
+            except OSError:
+                assert time.monotonic() < deadline, "nobody listens"
+                continue
+            yield Monitor(connection)
+            return
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_end_it(number: int, tmp_path: Path) -> None:
+    options = [*BARE, "-S", "-qmp", f"unix:{tmp_path}/q,server=on,wait=off", "-pidfile", f"{tmp_path}/pid"]
+    with running(options, tmp_path / "log") as process, monitor(tmp_path / "q") as client:
+        assert client.say("query-status")["status"] == "prelaunch"
+        assert int((tmp_path / "pid").read_text()) == process.pid
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
+    assert not (tmp_path / "pid").exists()
+    assert not (tmp_path / "q").exists()
+
+
+def test_the_background(tmp_path: Path) -> None:
+    """When the parent ends the monitor is there; the child has no terminal and no folder."""
+    options = [
+        *BARE,
+        "-S",
+        "-daemonize",
+        "-qmp",
+        f"unix:{tmp_path}/q,server=on,wait=off",
+        "-pidfile",
+        f"{tmp_path}/pid",
+    ]
+    with running(options, tmp_path / "log") as process:
+        assert process.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
+    child = int((tmp_path / "pid").read_text())
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(tmp_path / "q"))
+            client = Monitor(connection)
+            assert os.readlink(f"/proc/{child}/cwd") == "/"
+            assert os.readlink(f"/proc/{child}/fd/0") == "/dev/null"
+            assert os.getsid(child) == child
+            client.say("quit")
+            assert connection.recv(1) in (b"", b"{")
+    finally:
+        if Path(f"/proc/{child}").exists():
+            os.kill(child, signal.SIGTERM)
+
+
+def test_a_background_that_cannot_be(tmp_path: Path) -> None:
+    with running([*BARE, "-daemonize", "-bios", "/none"], tmp_path / "log") as process:
+        assert process.wait(PATIENCE_S) == 1
+    assert "/none" in (tmp_path / "log").read_text()
+
+
+def test_a_failing_disk_stops_the_machine_until_it_is_told_to_go_on(tmp_path: Path, images: Path) -> None:
+    """Firmware's first read of the disk fails; made again, it boots."""
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(assemble(GUESTS / "floppy" / "boot.asm", images).read_bytes().ljust(1 << 20, b"\0"))
+    rules = '[inject-error]\nevent = "read_aio"\niotype = "read"\nonce = "on"\n'
+    (tmp_path / "rules").write_text(rules)
+    options = [
+        *(
+            *BARE,
+            "-device",
+            "isa-debug-exit",
+            "-drive",
+            f"file=blkdebug:{tmp_path}/rules:{disk},format=raw,rerror=stop",
+        ),
+        *("-S", "-qmp", f"unix:{tmp_path}/q,server=on,wait=off"),
+    ]
+    with running(options, tmp_path / "log") as process, monitor(tmp_path / "q") as client:
+        client.say("cont")
+        client.wait_for("STOP")
+        assert "BLOCK_IO_ERROR" in client.events
+        assert client.say("query-status") == {"running": False, "singlestep": False, "status": "io-error"}
+        client.say("cont")
+        assert process.wait(PATIENCE_S) & 1, (tmp_path / "log").read_text()
+
+
+def test_exit_statuses(tmp_path: Path) -> None:
+
+    for options, status in ((["-frob"], 1), (["-version"], 0), ([*BARE, "-hda", "/none"], 1)):
+        assert subprocess.run([PROGRAM, *options], capture_output=True, timeout=PATIENCE_S).returncode == status
