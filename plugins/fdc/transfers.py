@@ -346,9 +346,9 @@ class Transfer(Component):
         fdc = self.device
         command = self.command
         self.drop()
+        head = command[1] & 4 if place is None else (place[1] & 1) << 2  # the current one
         if place is None:
             place = command[2:6] if self.kind != "format" else bytes([fdc.cylinders[command[1] & 3], 0, 1, command[2]])
-        head = command[1] & 4
         fdc.finish(bytes([status0 | head | command[1] & 3, status1, status2]) + place)
         fdc.raise_interrupt()
 

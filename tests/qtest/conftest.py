@@ -15,9 +15,11 @@ Start = Callable[..., Pc]
 
 @pytest.fixture(params=list(MACHINES))
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
-    """Starts one, with an image as its disk and another one as its disc."""
+    """Starts one, with images of its disk, disc and floppy disk."""
     with ExitStack() as stack:
-        yield lambda disk=None, disc=None: stack.enter_context(MACHINES[request.param](tmp_path, disk, disc))
+        yield lambda disk=None, disc=None, floppy=None: stack.enter_context(
+            MACHINES[request.param](tmp_path, disk, disc, floppy)
+        )
 
 
 @pytest.fixture

@@ -71,13 +71,17 @@ def rom(folder: Path) -> Path:
 
 
 @contextmanager
-def ours(folder: Path, disk: Path | None, disc: Path | None) -> Iterator[Pc]:
+def ours(folder: Path, disk: Path | None, disc: Path | None, floppy: Path | None) -> Iterator[Pc]:
     """Southbridge's, in this process."""
     settings = [f"memory={MEMORY}", f"devices.bios.image={rom(folder)}"]
     for id, kind, bus, image in (("hd", "ide-hd", 0, disk), ("cd", "ide-cd", 1, disc)):
         if image is not None:
             settings.append(f"blockdevs.{id}={{type: raw, path: '{image}'}}")
             settings.append(f"devices.{id}={{type: {kind}, drive: {id}, bus: ide.{bus}}}")
+
+    if floppy is not None:
+        settings += ["devices.dma={type: i8257}", "devices.fdc={type: fdc}", "devices.a={type: floppy, drive: fd}"]
+        settings.append(f"blockdevs.fd={{type: raw, path: '{floppy}'}}")
 
     def nothing() -> None:
         pass
@@ -87,7 +91,7 @@ def ours(folder: Path, disk: Path | None, disc: Path | None) -> Iterator[Pc]:
 
 
 @contextmanager
-def qemu(folder: Path, disk: Path | None, disc: Path | None) -> Iterator[Pc]:
+def qemu(folder: Path, disk: Path | None, disc: Path | None, floppy: Path | None) -> Iterator[Pc]:
     """QEMU's."""
     with ExitStack() as stack:
         listeners = {name: stack.enter_context(_listener(folder / name)) for name in ("qtest", "qmp")}
@@ -99,6 +103,8 @@ def qemu(folder: Path, disk: Path | None, disc: Path | None) -> Iterator[Pc]:
         for index, media, image in ((0, "disk", disk), (2, "cdrom", disc)):
             if image is not None:
                 command += ["-drive", f"file={image},format=raw,if=ide,index={index},media={media}"]
+        if floppy is not None:
+            command += ["-drive", f"file={floppy},format=raw,if=floppy"]
         process = stack.enter_context(subprocess.Popen(command))
         stack.callback(process.kill)
         qtest, qmp = (stack.enter_context(_accepted(listeners[name])) for name in ("qtest", "qmp"))

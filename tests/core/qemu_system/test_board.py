@@ -202,7 +202,7 @@ def test_help(options: list[str], expected: str, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-accel", "hax"], "-accel hax: there is no accelerator 'hax' (there are: kvm, tcg, "),
+        (["-accel", "hax"], "-accel hax: there is no accelerator 'hax' (there are: kvm, "),
         (["-cpu", "486"], "-cpu 486: there is no CPU model '486' (there are: portable, "),
         (["-cpu", "qemu64,+avx"], "+avx: a model's features can't be changed"),
         (["-object", "rng-random,id=r"], "there is no object 'rng-random' (there are: memory-backend-ram, "),
