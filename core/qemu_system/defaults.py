@@ -47,14 +47,12 @@ def _drive(draft: Draft, drive: Drive) -> None:
 
 
 def _terminal(draft: Draft) -> None:
-    """-nographic: the first serial port, and a monitor beside it, are the terminal's."""
+    """-nographic: the first serial port is the terminal's, or else a monitor for people."""
     draft.graphics = True
     if draft.defaults and not draft.given.intersection(("serial", *SERIAL_DRIVERS)):
         draft.given.add("serial")
         draft.chardevs["serial0"] = Part("serial0", "stdio", {}, "-nographic")
         draft.serials.append("serial0")
-        if "monitor" not in draft.given:
-            draft.mux = "serial0"
     elif draft.defaults and "monitor" not in draft.given and "hmp" in names("monitors"):
         draft.chardevs["monitor0"] = Part("monitor0", "stdio", {}, "-nographic")
         add_monitor(draft, "hmp", "monitor0", "")

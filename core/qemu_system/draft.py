@@ -171,8 +171,6 @@ class Draft:
     numa: list[NumaNode] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)
     """The ids of the chardevs of COM1, COM2...; None where no port is."""
-    mux: str | None = None
-    """The chardev that a monitor for people shares (mon:stdio)."""
     process: Process = field(default_factory=Process)
 
     def note(self, text: str) -> None:

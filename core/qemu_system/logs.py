@@ -8,8 +8,6 @@ from collections.abc import Collection
 from ..errors import SouthbridgeError
 from .program import program
 
-log = logging.getLogger(__name__)
-
 
 def start_logging(items: Collection[str], path: str) -> None:
     """Warnings, and `items` ("guest_errors"), go to standard error, or to the file `path`. Raises SouthbridgeError."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ..builder import build
 from ..machine import Machine
 from ..running import run_to_end
 from .draft import Draft, Process
-from .logs import log, start_logging
+from .logs import start_logging
+from .program import program
 from .translate import describe
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def run(draft: Draft) -> int:
     start_logging(process.log_items, process.log_file)
     description = describe(draft)
     for note in process.notes:
-        log.warning("note: %s", note)
+        print(f"{program()}: note: {note}", file=sys.stderr)
     background = _go_to_background() if process.in_background else None
     if background is not None and background.is_parent:
         return background.wait_for_child()

@@ -11,7 +11,7 @@ from .option import Option
 
 MOST_SERIALS = 4
 MUX = "mon:"
-"""Before a character device: a monitor for people shares it."""
+"""Before a character device: QEMU has a monitor for people share it."""
 
 
 def _chardev(draft: Draft, argument: str) -> None:
@@ -137,7 +137,7 @@ def _serial(draft: Draft, argument: str) -> None:
     text = argument.removeprefix(MUX)
     draft.serials.append(short(draft, port, text, f"-serial {argument}"))
     if text != argument:
-        draft.mux = draft.serials[-1]
+        draft.note(f"-serial {argument}: no monitor shares it")
 
 
 def _parallel(draft: Draft, argument: str) -> None:
