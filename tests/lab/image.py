@@ -47,8 +47,13 @@ NOT_NEEDED = (
     *("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/perl", "usr/share/sounds", "usr/share/alsa"),
     *("usr/lib/x86_64-linux-gnu/perl-base", "usr/lib/x86_64-linux-gnu/gconv", "boot"),
 )
-BOOT_SECTORS: dict[str, tuple[str, ...]] = {"boot.img": (), "requests.img": ("-DREQUESTS",)}
-RECIPE = ("lab-init", "initramfs-init", "boot.asm")
+BOOT_SECTORS = {
+    "boot.img": ("boot.asm",),
+    "requests.img": ("boot.asm", "-DREQUESTS"),
+    "graphics.img": ("graphics.asm",),
+}
+"""Disks of one boot sector each: its source, and nasm's options."""
+RECIPE = ("lab-init", "initramfs-init", "boot.asm", "graphics.asm")
 TOOLS = {"mmdebstrap": "mmdebstrap", "mkfs.ext4": "e2fsprogs", "nasm": "nasm"}
 MiB = 1 << 20
 
@@ -88,8 +93,8 @@ def _build(folder: Path, target: Path) -> None:
         (kernel,) = (unpacked(KERNEL) / "boot").glob("vmlinuz-*")
         (unfinished / "vmlinux").write_bytes(_payload(kernel.read_bytes()))
         (unfinished / "initrd").write_bytes(_initrd())
-        for name, options in BOOT_SECTORS.items():
-            run_tool([need("nasm", "nasm"), "-f", "bin", *options, "-o", unfinished / name, INSIDE / "boot.asm"])
+        for name, (source, *options) in BOOT_SECTORS.items():
+            run_tool([need("nasm", "nasm"), "-f", "bin", *options, "-o", unfinished / name, INSIDE / source])
             os.truncate(unfinished / name, MiB)
         root = Path(work, "root")
         _root(root)
