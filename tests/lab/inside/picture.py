@@ -4,16 +4,21 @@ Says the screen's size, the colours of the first picture and how many pixels hav
 updates how many lines it has, and which colours.
 """
 
+from __future__ import annotations
+
 import socket
 import struct
 import sys
 from collections import Counter
 
+Rectangle = tuple[int, int, bytes]
+"""First line, number of lines, pixels."""
+
 
 class Client:
     """A connection to the server on that port."""
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.take(12)
         self.socket.sendall(b"RFB 003.008\n")
@@ -26,7 +31,7 @@ class Client:
         pixels = struct.pack(">BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
         self.socket.sendall(b"\x00\0\0\0" + pixels + struct.pack(">BxHi", 2, 1, 0))
 
-    def take(self, size):
+    def take(self, size: int) -> bytes:
         """The next bytes."""
         data = bytearray()
         while len(data) < size:
@@ -35,8 +40,8 @@ class Client:
             data += piece
         return bytes(data)
 
-    def update(self, incremental):
-        """The next update's rectangles: place and size, and pixels."""
+    def update(self, incremental: bool) -> list[Rectangle]:
+        """The next update."""
         self.socket.sendall(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
         while True:
             kind = self.take(1)[0]
@@ -54,19 +59,19 @@ class Client:
         return found
 
 
-def colours(rectangles):
+def colours(rectangles: list[Rectangle]) -> Counter[str]:
     """How many pixels of each colour there are."""
     return Counter(data[at : at + 3][::-1].hex() for _, _, data in rectangles for at in range(0, len(data), 4))
 
 
 client = Client(int(sys.argv[1]))
 print(f"{client.width}x{client.height}")
-whole = client.update(incremental=0)
+whole = client.update(incremental=False)
 for colour, number in colours(whole).most_common(4):
     print(f"# first picture: {number} of {colour}")
 print("colours:", *sorted(colours(whole)))
 for _ in range(int(sys.argv[2])):
-    part = client.update(incremental=1)
+    part = client.update(incremental=True)
     lines = len({y + line for y, height, _ in part for line in range(height)})
     print(f"# update: {lines} lines, {sum(len(data) for _, _, data in part) // 4} pixels, {dict(colours(part))}")
     print(
