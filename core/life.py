@@ -60,6 +60,8 @@ class WakeReason(enum.Enum):
     RTC = "rtc"
     """The real-time clock's alarm."""
     BUTTON = "power-button"
+    NETWORK = "network"
+    """A card, which was to wait for a packet or a cable."""
     OTHER = "other"
     """The host said so."""
 

@@ -4,6 +4,7 @@ from .bus import PciBus
 from .config import CONFIG, Bar, BarKind, IoBar, MemoryBar, MmioBar, PciIds
 from .device import PciAddress, PciDevice, PciInterrupt
 from .msi import Msi
+from .power_management import PowerManagement
 
 __all__ = [
     "CONFIG",
@@ -18,4 +19,5 @@ __all__ = [
     "PciDevice",
     "PciIds",
     "PciInterrupt",
+    "PowerManagement",
 ]

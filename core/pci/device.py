@@ -15,6 +15,7 @@ from ..properties import Link, Property
 from ..registers import RO, Register
 from .config import BAR_0, COMMAND_FIELDS, CONFIG, ROM_BAR, STATUS_FIELDS, Bar, BarKind, PciIds
 from .msi import Msi
+from .power_management import PowerManagement
 
 if TYPE_CHECKING:
     from .bus import PciBus
@@ -75,6 +76,8 @@ class PciDevice(Device):
     interrupt_pin: ClassVar[str | None] = None
     """"INTA" to "INTD", or None."""
     msi: ClassVar[Msi | None] = None
+    wakes_by: ClassVar[PowerManagement | None] = None
+    """Its power management, if it can wake the machine."""
     hotpluggable: ClassVar[bool] = True
     """A chipset's functions may not, nor may what makes buses or tells the firmware something."""
     multifunction: ClassVar[bool] = False
@@ -113,6 +116,9 @@ class PciDevice(Device):
                 made[name] = spec
         if isinstance(vars(cls).get("msi"), Msi):
             made |= vars(cls)["msi"].registers(following=0)
+        if isinstance(vars(cls).get("wakes_by"), PowerManagement):
+            following = cls.msi.offset if cls.msi else 0
+            made |= vars(cls)["wakes_by"].registers(following)
         if "PCI_COMMAND" in vars(cls) and not cls.PCI_COMMAND.after_write:
             cls.PCI_COMMAND.after_write = "_command_written"
         for name, spec in made.items():
@@ -131,8 +137,9 @@ class PciDevice(Device):
         self.PCI_SUBSYSTEM_VENDOR_ID.value, self.PCI_SUBSYSTEM_ID.value = ids.subsystem_vendor, ids.subsystem
         if self.interrupt_pin:
             self.PCI_INTERRUPT_PIN.value = "ABCD".index(self.interrupt_pin[-1]) + 1
-        if self.msi:
-            self.PCI_CAPABILITIES_POINTER.value, self.PCI_STATUS.CAPABILITIES = self.msi.offset, 1
+        first = self.wakes_by or self.msi
+        if first:
+            self.PCI_CAPABILITIES_POINTER.value, self.PCI_STATUS.CAPABILITIES = first.offset, 1
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -159,7 +166,7 @@ class PciDevice(Device):
         """The bus's RST#: decoding, mastering and interrupts are off."""
         self.interrupt.set(False)
         super().reset()
-        self.PCI_STATUS.CAPABILITIES = self.msi is not None
+        self.PCI_STATUS.CAPABILITIES = bool(self.wakes_by or self.msi)
         self._update_decoding()
 
     def loaded(self) -> None:

@@ -7,8 +7,9 @@ from typing import ClassVar
 from southbridge.component import Part
 from southbridge.net import CardPort, MacAddress, NetworkBackend
 from southbridge.net.card import card_address
-from southbridge.pci import PciIds
+from southbridge.pci import PciIds, PowerManagement
 from southbridge.properties import Link, Property
+from southbridge.registers import Register
 
 from .eeprom import Eeprom, contents
 from .filters import Filters
@@ -18,6 +19,7 @@ from .receive import Receive
 from .registers import LSC, MDAC, RAH_VALID, Registers
 from .rom import WithRom
 from .transmit import Transmit
+from .wakeup import KEPT, Wakeup
 
 PHY_ADDRESS = 1
 _READ, _WRITE = 2, 1
@@ -29,6 +31,8 @@ class E1000(WithRom):
 
     ids: ClassVar[PciIds] = PciIds(0x8086, 0x100E, NETWORK_CONTROLLER, 0x02, 0x8086, 0x001E)
     interrupt_pin: ClassVar[str | None] = "INTA"
+    wakes_by: ClassVar[PowerManagement | None] = PowerManagement(0xDC)
+    PM_CONTROL: Register
     phy_identifier: ClassVar[int] = 0x0C20
     default_rom = "pxe-e1000.rom"
 
@@ -56,6 +60,7 @@ class E1000(WithRom):
         self.eeprom.words = contents(self.mac_address, self.ids.device, self.ids.subsystem)
         self.phy.EPID.value = self.phy_identifier
         self.filters = Filters(self)
+        self.wakeup = Wakeup(self)
         self.port = CardPort(
             self,
             self.receive.from_network,
@@ -78,6 +83,16 @@ class E1000(WithRom):
         super().reset()
         self._load_eeprom()
         self.phy.restart()
+
+    def wake(self) -> None:
+        """The wake-up registers have power while the machine sleeps."""
+        kept = {name: vars(self)[name].value for name in KEPT}
+        packet = self.wakeup_packet
+        super().wake()
+        for name, value in kept.items():
+            vars(self)[name].value = value
+        self.PM_CONTROL.STATE = 0
+        self.wakeup_packet = packet
 
     def loaded(self) -> None:
         """The filters follow; so does the link, should the cable lead elsewhere now."""
@@ -135,6 +150,7 @@ class E1000(WithRom):
     def link_changed(self) -> None:
         """The PHY's link went up or down."""
         self.interrupts.cause(LSC)
+        self.wakeup.link_changed()
         if self.phy.link:
             self.port.ready()
 

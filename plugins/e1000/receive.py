@@ -84,10 +84,14 @@ class Receive(Component):
 
     def from_network(self, frame: Frame, offload: Offload | None) -> bool:
         """A frame came by the cable. False: there are no descriptors for it."""
+        self.device.wakeup.look_at(frame)
         return not self._listens or self._take(frame, offload, keep=True)
 
     def several_from_network(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         """The same for several, of which the first so many were taken."""
+        if self.device.wakeup.armed:
+            for frame in frames:
+                self.device.wakeup.look_at(frame)
         if not self._listens:
             return len(frames)
         done = 0

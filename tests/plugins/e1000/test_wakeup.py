@@ -1,0 +1,101 @@
+"""Wake-up filters: what has a card that sleeps wake the machine, and what the driver finds then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from southbridge.life import WakeReason
+
+from tests.plugins.e1000.driver import MAC, PEER, RA, Driver, frame
+
+WUC, WUFC, WUS, IPAV, IP4AT, IP6AT, WUPL, WUPM = 0x5800, 0x5808, 0x5810, 0x5838, 0x5840, 0x5880, 0x5900, 0x5A00
+FFLT, FFMT, FFVT = 0x5F00, 0x9000, 0x9800
+PME_EN, PME_STATUS = 2, 4
+GROUP = bytes.fromhex("0100 5e00 0001")
+ADDRESS, ADDRESS_6 = bytes([10, 0, 0, 7]), bytes(range(16))
+MAGIC = b"\xff" * 6 + MAC * 16
+
+
+@pytest.fixture
+def woken(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A driver that put the card to sleep; with why the machine is woken."""
+    reasons: list[Any] = []
+    monkeypatch.setattr(driver.card.machine.power, "request_wake", reasons.append)
+    driver.link()
+    driver.write(IPAV, 0x1_0002)
+    driver.write(IP4AT + 8, int.from_bytes(ADDRESS, "little"))
+    for at in range(0, 16, 4):
+        driver.write(IP6AT + at, int.from_bytes(ADDRESS_6[at : at + 4], "little"))
+    driver.write(RA + 8, int.from_bytes(GROUP[:4], "little"))
+    driver.write(RA + 12, int.from_bytes(GROUP[4:], "little") | 1 << 31)
+    driver.write(FFLT + 16, 20)
+    for at, value in ((14, 0x77), (19, 0x78)):
+        driver.write(FFMT + 8 * at, 1 << 2)
+        driver.write(FFVT + 8 * at, value << 16)
+    driver.write(WUC, PME_EN)
+    driver.card.config_write(0xE0, 2, 0x0103)
+    return reasons
+
+
+def arp(target: bytes) -> bytes:
+    return frame(
+        bytes.fromhex("0001 0800 0604 0001") + PEER + bytes(4) + bytes(6) + target, kind=0x0806, to=b"\xff" * 6
+    )
+
+
+CASES = {
+    "magic": (0x02, frame(b"..." + MAGIC)),
+    "magic to all": (0x02, frame(MAGIC, to=b"\xff" * 6)),
+    "directed": (0x04, frame()),
+    "another address of ours": (0x04, frame(to=GROUP)),
+    "broadcast": (0x10, frame(to=b"\xff" * 6)),
+    "ARP": (0x20, arp(ADDRESS)),
+    "IPv4": (0x40, frame(bytes(16) + ADDRESS, kind=0x0800)),
+    "IPv6": (0x80, frame(bytes(24) + ADDRESS_6, kind=0x86DD)),
+    "flexible": (0x4_0000, frame(b"\x77....\x78", to=PEER)),
+}
+
+
+@pytest.mark.parametrize(("bit", "packet"), CASES.values(), ids=CASES)
+def test_what_it_is_woken_by(driver: Driver, woken: list[Any], bit: int, packet: bytes) -> None:
+    packet = packet.ljust(60, b"\0")
+    driver.write(WUFC, 0xF_00FF & ~bit)
+    driver.line.give(packet)
+    others = driver.read(WUS)
+    assert not others & bit
+    woken.clear()
+    driver.write(WUS, 0)
+    driver.write(WUFC, bit)
+    driver.line.give(frame(b"nothing", to=PEER))
+    assert not woken
+    driver.line.give(packet)
+    assert woken == [WakeReason.NETWORK]
+    assert driver.read(WUS) == bit
+    assert driver.read(WUC) & PME_STATUS
+    assert driver.card.config_read(0xE0, 2) & 0x8000
+    assert driver.read(WUPL) == len(packet)
+    assert driver.read(WUPM) == int.from_bytes(packet[:4], "little")
+
+
+def test_the_link_wakes_it(driver: Driver, woken: list[Any]) -> None:
+    driver.write(WUFC, 1)
+    driver.line.port.carrier = False
+    assert woken == [WakeReason.NETWORK]
+    assert driver.read(WUS) == 1
+
+
+def test_a_card_that_is_awake_wakes_nobody(driver: Driver, woken: list[Any]) -> None:
+    driver.write(WUFC, 0xF_00FF)
+    driver.card.config_write(0xE0, 2, 0x0100)
+    driver.line.give(frame(MAGIC))
+    assert not woken
+
+
+def test_the_driver_finds_why_after_the_machine_woke(driver: Driver, woken: list[Any]) -> None:
+    driver.write(WUFC, 2)
+    driver.line.give(frame(MAGIC))
+    driver.card.wake()
+    assert driver.card.WUS.value == 2 and driver.card.PM_CONTROL.value == 0x8100
+    driver.card.config_write(0xE0, 2, 0x8000)
+    assert driver.card.PM_CONTROL.value == 0
