@@ -347,6 +347,8 @@ class Engine:
         if table is None:
             place = self._places.get(number)
             if place is None:
+                if not self.handle:
+                    return None  # closed; a device may store yet
                 at = self.uc.l1_map
                 for shift in (30, 20):
                     at = ctypes.c_uint64.from_address(at + 8 * (page >> shift & _TABLE_MASK)).value
