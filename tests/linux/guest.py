@@ -125,7 +125,7 @@ def said(result: Result) -> str:
     """What the guest printed, which came to its end; also for pytest to show of a test that fails."""
     text = plain(result.output).decode("ascii", "replace")
     print(text)
-    assert result.status == EXIT_STATUS, text[-3000:]
+    assert result.status == EXIT_STATUS, (result.status, text[-3000:])
     assert DONE.decode() in text, text[-3000:]
     return text
 

@@ -8,6 +8,7 @@ card does all of it by itself: what it sent is judged by tcpdump, and by the hos
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,8 @@ from tests.linux.packages import programs
 from tests.linux.vlan import VlanSwitch
 from tests.namespaces import ip, network_namespace
 
+MAC = bytes.fromhex("525400123457")
+"""Of eth1."""
 LIBRARIES = {"libiperf.so.0": "libiperf0", "libcrypto.so.3": "libssl3", "libsctp.so.1": "libsctp1"}
 
 BEGIN = """\
@@ -94,6 +97,8 @@ insmod /e1000.ko
 for n in 0 1; do busybox ip link set eth$n up; busybox ip addr add 10.77.$n.2/24 dev eth$n; done
 carrier eth0 1; carrier eth1 1
 iperf reloaded -c 10.77.0.1 -n 4M
+/ethtool -s eth1 wol g
+echo "wake-up: $(/ethtool eth1 | grep Wake-on | tr '\\n\\t' '  ')"
 ready sleep
 echo mem > /sys/power/state
 carrier eth0 1; carrier eth1 1
@@ -190,7 +195,15 @@ def test_what_happens_under_traffic(tmp_path: Path) -> None:
 
     swap = say("swap", "ID", "unicorn", to="running")
     save = say("snapshot", "save", "ID", str(tmp_path / "snapshot"), to="running")
-    wake = say("wakeup", "ID", to="suspended")
+
+    def wake() -> None:
+        """By a magic packet."""
+        only_machine("suspended")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"sb1")
+            sender.sendto(b"\xff" * 6 + MAC * 16, ("255.255.255.255", 9))
+
     description = machine(tmp_path, ADVERSITY)
     with interfaces(tmp_path), control_sockets(), ExitStack() as stack:
 
@@ -202,6 +215,7 @@ def test_what_happens_under_traffic(tmp_path: Path) -> None:
         then += [(b"ready: sleep", b""), (b", waiting", b"go\n"), (b"", wake)]
         text = said(run_linux(description, then=then))
     assert answer(text, "living") == "2"
+    assert answer(text, "wake-up").split() == ["Supports", "Wake-on:", "umbg", "Wake-on:", "g"]
     for name in ("reloaded", "woken", "woken-received"):
         assert "MBytes" in answer(text, name)
     assert answer(text, "problems") == "0"
