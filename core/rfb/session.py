@@ -73,6 +73,8 @@ class Session:
         self._drawn: PointerPicture | None = None
         """The pointer in the picture that it has."""
         self._requested = False
+        self._sends = False
+        """An update is under way."""
         self._news = asyncio.Event()
         self._due: set[str] = set()
         """News that it is to be told besides."""
@@ -122,7 +124,10 @@ class Session:
                     wanted = Rectangle(message.x, message.y, message.width, message.height)
                     self._tiles[self._copy.tiles_of(wanted)] = True
                 self._check_motion()
-                self._news.set()
+                if self._sends or self._has_news:
+                    self._news.set()
+                else:
+                    self._wait_for_news()
             case Key():
                 self._screen.soon()
                 with self._machine.lock:
@@ -208,12 +213,23 @@ class Session:
             self._screen.look_again()
             update = self._size_news() or self._update()
             if update is None:
-                self.waits = True
-                self._screen.want()
+                self._wait_for_news()
                 continue
             self.waits = self._requested = False
+            self._sends = True
             for message in update:
                 await self._stream.send(message if isinstance(message, bytes) else await message)
+            self._sends = False
+
+    @property
+    def _has_news(self) -> bool:
+        """Whether there may be something to tell it."""
+        size = (self._copy.width, self._copy.height)
+        return bool(self._due) or size != self._told or bool(self._tiles.any())
+
+    def _wait_for_news(self) -> None:
+        self.waits = True
+        self._screen.want()
 
     def _size_news(self) -> Iterable[bytes] | None:
         """A message of its own, if the client is to be told of a size."""

@@ -89,7 +89,8 @@ class Copy:
         open_: dict[tuple[int, int], int] = {}
         data, empty = tiles.tobytes(), bytes(self.columns)
         before, runs = empty, list[tuple[int, int]]()
-        for number in range(self.rows + 1):
+        first = data.find(1) // self.columns
+        for number in range(max(first, 0), data.rfind(1) // self.columns + 2):
             row = data[number * self.columns : (number + 1) * self.columns] or empty
             if row == before:
                 continue

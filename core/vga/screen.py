@@ -50,6 +50,8 @@ class Screen:
         """The picture's memory, if its rows are equally far apart."""
         self._first_pages: Addresses = self._addresses
         self._end_pages: Addresses = self._addresses
+        self._span = slice(0, 1)
+        """The pages of which something shows; beyond the memory's end, if lines wrap there."""
         self._registers_changed = True
         self._all = True
         self._stale: Lines = np.zeros(480, np.bool_)
@@ -132,6 +134,7 @@ class Screen:
             self._rows = regular_rows(self._memory, self._addresses, size)
             self._first_pages = self._addresses >> PAGE_SHIFT
             self._end_pages = (self._addresses + size - 1 >> PAGE_SHIFT) + 1
+            self._span = slice(int(self._first_pages.min()), int(self._end_pages.max()))
 
     def _draw_blank(self) -> None:
         if self._all:
@@ -177,17 +180,20 @@ class Screen:
     def _lines_of(self, pages: Lines) -> Lines:
         """The lines of which something is on one of the pages."""
         count = len(pages)
-        before = np.zeros(count + 1, np.int32)
-        np.cumsum(pages, out=before[1:])
-        first, end = self._first_pages, self._end_pages
+        first, end, start = self._first_pages, self._end_pages, self._span.start
+        shown = pages[self._span]
+        before = np.zeros(len(shown) + 1, np.int32)
+        np.cumsum(shown, out=before[1:])
         found: Lines
-        if int(end.max()) <= count:
-            found = before[end] != before[first]
+        if self._span.stop <= count:
+            found = before[end - start] != before[first - start]
             return found
         # Lines that wrap around at the memory's end.
-        found = before[np.minimum(end, count)] != before[first]
+        found = before[np.minimum(end, count) - start] != before[first - start]
         over = np.where(end > count, np.minimum(end - count, count), 0)
-        found |= before[over] != 0
+        whole = np.zeros(count + 1, np.int32)
+        np.cumsum(pages, out=whole[1:])
+        found |= whole[over] != 0
         return found
 
 
