@@ -88,6 +88,7 @@ class Machine:
         """The machine ends when the guest switches it off; else it only stands still from then on."""
         self.starts_paused = False
         """It waits to be told to go on when it is run."""
+        self.preconfig = False  # besides, nobody has said yet that it is as it is to be: QMP's x-exit-preconfig
         self.lock = lock or threading.RLock()
         """Guards everything that the guest can see."""
         self.hooks = MachineHooks()
@@ -233,7 +234,7 @@ class Machine:
                 await service.start()
             for confine in self.confinements:
                 confine()
-            if self.starts_paused:
+            if self.starts_paused or self.preconfig:
                 self.state = RunState.PAUSED if self._initial_state is not None else self.state
             else:
                 self._resume_now()
@@ -348,7 +349,7 @@ class Machine:
         running = self._time_passes
         self.cpus.park()
         self.power.suspended = False
-        reset(self)
+        reset(self, reason=reason)
         self._resets += 1
         self.paused_for = PAUSED
         if running:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .life import ResetReason
 from .x86 import MSR_TSC, X86State
 
 if TYPE_CHECKING:
     from .machine import Machine
 
 
-def reset(machine: Machine, *, starting: bool = True, waking: bool = False) -> None:
+def reset(machine: Machine, *, starting: bool = True, waking: bool = False, reason: ResetReason | None = None) -> None:
     """Resets devices and CPUs, or has them wake; no vCPU is in the guest. On the main loop's thread.
 
-    Not `starting`: memory and CPUs are about to be loaded.
+    Not `starting`: memory and CPUs are about to be loaded. `reason`: who asked for it, if anybody did.
     """
     with machine.lock:
         machine.offload.end()
@@ -32,6 +33,10 @@ def reset(machine: Machine, *, starting: bool = True, waking: bool = False) -> N
                 state.msrs[MSR_TSC] = counter
             thread.load(state)
         machine.offload.begin()
+    if reason is not None:
+        by_guest = reason is not ResetReason.HOST
+        data = {"guest": by_guest, "reason": ResetReason.GUEST.value if by_guest else reason.value}
+        machine.hooks.call.machine_event(machine=machine, name="RESET", data=data)
 
 
 def first_state(machine: Machine, cpu: int, starting: bool = True, waking: bool = False) -> X86State:

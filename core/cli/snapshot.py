@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..control.builtin import PROGRESS
 from ..control.client import find_machine
+from ..qmp.events import PROGRESS
 from ..snapshot import Info, read_info, restore
 from ..units import MiB, format_size
 from .control import PATIENCE, say_for_whom

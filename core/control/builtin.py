@@ -6,40 +6,83 @@ Those that change whether the machine runs, or what it runs on, have their turns
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from ..builder import accelerator_named
+from ..discovery import KINDS, plugins
 from ..errors import SouthbridgeError
 from ..exchange import name_of
 from ..life import OFF, ResetReason, RunState, ShutdownReason
 from ..qmp.all import commands as qemu_commands
-from .commands import Commands
+from ..qmp.events import EVENTS, PROGRESS
+from .commands import CommandError, Commands, early
 from .input import InputCommands
 
 if TYPE_CHECKING:
     from ..machine import Machine
 
-PROGRESS = "X_SNAPSHOT_SAVE_PROGRESS"
-"""An event of ours: bytes done of bytes in all."""
+Status = Literal[
+    "debug", "inmigrate", "internal-error", "io-error", "paused", "postmigrate", "prelaunch", "finish-migrate",
+    "restore-vm", "running", "save-vm", "shutdown", "suspended", "watchdog", "guest-panicked",
+]  # fmt: skip
 
-Emit = Callable[[str, dict[str, Any]], None]
+
+class StatusInfo(TypedDict):
+    """What query-status tells."""
+
+    running: bool
+    singlestep: bool
+    status: Status
+
+
+class NameInfo(TypedDict):
+    """What query-name tells."""
+
+    name: NotRequired[str]
+
+
+class Named(TypedDict):
+    """Something by its name."""
+
+    name: str
+
+
+class DisplayLink(TypedDict):
+    """Where a display is."""
+
+    id: str
+    link: str
+
+
+class PluginInfo(TypedDict):
+    """An installed plugin; `source` is its distribution."""
+
+    kind: str
+    name: str
+    source: str
+    enabled: bool
 
 
 class MachineCommands:
-    """Commands for `machine`, served on its main loop; `emit` sends an event to every client."""
+    """Commands for `machine`, served on its main loop."""
 
-    def __init__(self, machine: Machine, emit: Emit) -> None:
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._emit = emit
         self._turn = asyncio.Lock()
         self.commands = Commands()
+        self.commands.waiting = lambda: machine.preconfig
         for name, function in qemu_commands(machine).items():
             self.commands.add_own(name, function)
         for name, function in (
             ("query-status", self.query_status),
             ("query-name", self.query_name),
             ("query-commands", self.query_commands),
+            ("query-events", self.query_events),
+            ("query-qmp-schema", self.query_schema),
+            ("x-exit-preconfig", self.exit_preconfig),
+            ("guest-errors", self.guest_errors),
+            ("plugins", self.plugins),
             ("query-accelerator", self.query_accelerator),
             ("query-displays", self.query_displays),
             ("stop", self.stop),
@@ -52,30 +95,67 @@ class MachineCommands:
         ):
             self.commands.add_own(name, function)
 
-    def query_status(self) -> dict[str, Any]:
+    @early
+    def query_status(self) -> StatusInfo:
         """Whether the machine runs, and if not, why."""
         state = self._machine.state
         status = self._machine.paused_for if state is RunState.PAUSED else state.value
-        return {"running": state is RunState.RUNNING, "singlestep": False, "status": status}
+        return {"running": state is RunState.RUNNING, "singlestep": False, "status": cast(Status, status)}
 
-    def query_name(self) -> dict[str, Any]:
+    @early
+    def query_name(self) -> NameInfo:
         """The machine's name."""
         return {"name": self._machine.name}
 
-    def query_commands(self) -> list[dict[str, Any]]:
+    @early
+    def query_commands(self) -> list[Named]:
         """The names of all commands."""
-        names = ["qmp_capabilities", *(command.name for command in self.commands.all())]
-        return [{"name": name} for name in sorted(names)]
+        return [{"name": command.name} for command in self.commands.all()]
 
-    def query_accelerator(self) -> dict[str, Any]:
+    @early
+    def query_events(self) -> list[Named]:
+        """The names of all events."""
+        return [{"name": name} for name in sorted(EVENTS)]
+
+    @early
+    def query_schema(self) -> list[dict[str, Any]]:
+        """Every command, event and type, in QEMU's form."""
+        from .schema import introspection  # only now: few ask
+
+        return introspection(self.commands.all(), EVENTS)
+
+    @early
+    def exit_preconfig(self) -> None:
+        """The machine is as it is to be: it begins, or waits for `cont` if it was started so."""
+        machine = self._machine
+        if not machine.preconfig:
+            raise CommandError("The command is permitted only before machine initialization")
+        machine.preconfig = False
+        if not machine.starts_paused:
+            machine.resume()
+
+    def query_accelerator(self) -> Named:
         """The name of what the machine's CPUs run on."""
         assert self._machine.accelerator is not None
         return {"name": name_of(self._machine.accelerator)}
 
-    def query_displays(self) -> list[dict[str, Any]]:
+    def query_displays(self) -> list[DisplayLink]:
         """Where the machine can be looked at."""
         displays = self._machine.backends.get("displays", {})
         return [{"id": id, "link": display.link} for id, display in displays.items()]
+
+    def guest_errors(self) -> list[str]:
+        """The last things that the guest did wrong, oldest first."""
+        with self._machine.lock:
+            return list(self._machine.guest_errors)
+
+    def plugins(self) -> list[PluginInfo]:
+        """The plugins that are installed."""
+        return [
+            {"kind": kind, "name": plugin.name, "source": plugin.source, "enabled": not plugin.switched_off_by}
+            for kind in KINDS
+            for plugin in plugins(kind)
+        ]
 
     async def stop(self) -> None:
         """Pauses the machine."""
@@ -112,10 +192,12 @@ class MachineCommands:
             raise SouthbridgeError(f"{path}: expected an absolute path")
         from ..snapshot import save_running  # only now: numpy and zstandard take time to import
 
-        loop = asyncio.get_running_loop()
+        loop, machine = asyncio.get_running_loop(), self._machine
 
         def tell(done: int, total: int) -> None:
-            loop.call_soon_threadsafe(self._emit, PROGRESS, {"done": done, "total": total})
+            data = {"done": done, "total": total}
+            event = partial(machine.hooks.call.machine_event, machine=machine, name=PROGRESS, data=data)
+            loop.call_soon_threadsafe(event)
 
         async with self._turn:
-            await save_running(self._machine, path, tell)
+            await save_running(machine, path, tell)

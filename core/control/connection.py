@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 from collections import deque
+from typing import Protocol
 
 from ..units import KiB
 
@@ -17,6 +18,32 @@ PIECE = 16 * KiB
 """How much is read at once, in bytes."""
 MOST_FILES = 16
 """Open files of a client's that wait for a command to take them."""
+
+
+class ClientConnection(Protocol):
+    """A client's connection, whatever it is made of."""
+
+    files: deque[int]
+    """Descriptors that came and that nobody took yet, oldest first; those who take one own it."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the client to take them."""
+
+    async def read(self) -> bytes:
+        """What came next, at most PIECE bytes; none once the client has hung up. Raises OSError."""
+
+    def write(self, data: bytes) -> None:
+        """Sends `data`, at the latest when the client takes it."""
+
+    async def drain(self) -> None:
+        """Returns when all is sent, or never will be."""
+
+    def close(self) -> None:
+        """Hangs up once all is sent; files that nobody took are closed."""
+
+    def abort(self) -> None:
+        """Hangs up now."""
 
 
 class Connection:
@@ -31,15 +58,14 @@ class Connection:
         self._sent.set()
         self._closing = False
         self.files: deque[int] = deque()
-        """Descriptors that came and that nobody took yet, oldest first; those who take one own it."""
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait for the client to take them."""
+        """See ClientConnection."""
         return len(self._unsent)
 
     async def read(self) -> bytes:
-        """What came next, at most PIECE bytes; none once the client has hung up. Raises OSError."""
+        """See ClientConnection."""
         await asyncio.sleep(0)  # however much comes, others have their turns
         while not self._closing:
             try:
@@ -65,18 +91,18 @@ class Connection:
                 self._loop.remove_reader(self._peer)
 
     def write(self, data: bytes) -> None:
-        """Sends `data`, at the latest when the client takes it."""
+        """See ClientConnection."""
         if self._closing:
             return
         self._unsent += data
         self._send()
 
     async def drain(self) -> None:
-        """Returns when all is sent, or never will be."""
+        """See ClientConnection."""
         await self._sent.wait()
 
     def close(self) -> None:
-        """Hangs up once all is sent; files that nobody took are closed."""
+        """See ClientConnection."""
         if not self._closing:
             self._closing = True
             while self.files:
@@ -87,7 +113,7 @@ class Connection:
                 self._end()
 
     def abort(self) -> None:
-        """Hangs up now."""
+        """See ClientConnection."""
         self.close()
         self._end()
 

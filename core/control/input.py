@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import SouthbridgeError
+from .input_events import Event, keys, pointers
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -16,14 +17,11 @@ class InputCommands:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def send(self, events: list[Any]) -> None:
+    def send(self, events: list[Event]) -> None:
         """Puts in what a keyboard and a pointer do; what the pointer does counts as one event."""
-        from .input_events import keys, parsed, pointers  # only now: pydantic takes time to import
-
-        valid = parsed(events)
-        pressed = keys(valid)
+        pressed, pointed = keys(events), pointers(events)
         with self._machine.lock:
             taken = [self._machine.input.key(key, down) for key, down in pressed]
-            taken += [self._machine.input.point(pointer) for pointer in pointers(valid)]
+            taken += [self._machine.input.point(pointer) for pointer in pointed]
         if not all(taken):
             raise SouthbridgeError("the guest uses no device that takes such an event")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Literal, TypedDict
 
 from ..errors import SouthbridgeError
 from ..input import BUTTONS, LARGEST_POSITION, SCANCODES, PointerEvent, key_by_number
-from .commands import CommandError, complaint
 
 FARTHEST = 1 << 15
 """How far one event moves a pointer, at most."""
@@ -18,104 +15,84 @@ Button = Literal["left", "right", "middle", "side", "extra", "wheel-up", "wheel-
 Axis = Literal["x", "y"]
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class NamedKey(_Plain):
+class NamedKey(TypedDict):
     """A key by its name."""
 
     type: Literal["qcode"]
     data: str
 
 
-class NumberedKey(_Plain):
+class NumberedKey(TypedDict):
     """A key by its number."""
 
     type: Literal["number"]
-    data: Annotated[int, Field(ge=1, le=0xFF)]
+    data: int
 
 
-class KeyMove(_Plain):
+Key = NamedKey | NumberedKey
+
+
+class KeyMove(TypedDict):
     """A key goes down or up."""
 
-    key: Annotated[NamedKey | NumberedKey, Field(discriminator="type")]
+    key: Key
     down: bool
 
 
-class ButtonMove(_Plain):
+class ButtonMove(TypedDict):
     """A button goes down or up; the wheel's two are notches, when they go down."""
 
     button: Button
     down: bool
 
 
-class Movement(_Plain):
-    """By how much a pointer moves along an axis."""
+class OnAxis(TypedDict):
+    """By how much a pointer moves along an axis, or where it is on it."""
 
     axis: Axis
-    value: Annotated[int, Field(ge=-FARTHEST, le=FARTHEST)]
+    value: int
 
 
-class Position(_Plain):
-    """Where a pointer is on an axis."""
-
-    axis: Axis
-    value: Annotated[int, Field(ge=0, le=LARGEST_POSITION)]
-
-
-class KeyInput(_Plain):
+class KeyInput(TypedDict):
     """`key`."""
 
     type: Literal["key"]
     data: KeyMove
 
 
-class ButtonInput(_Plain):
+class ButtonInput(TypedDict):
     """`btn`."""
 
     type: Literal["btn"]
     data: ButtonMove
 
 
-class RelativeInput(_Plain):
+class RelativeInput(TypedDict):
     """`rel`."""
 
     type: Literal["rel"]
-    data: Movement
+    data: OnAxis
 
 
-class AbsoluteInput(_Plain):
+class AbsoluteInput(TypedDict):
     """`abs`."""
 
     type: Literal["abs"]
-    data: Position
+    data: OnAxis
 
 
-Event = Annotated[KeyInput | ButtonInput | RelativeInput | AbsoluteInput, Field(discriminator="type")]
-
-
-class _Arguments(_Plain):
-    events: Annotated[list[Event], Field(max_length=1024)]
-
-
-def parsed(events: list[Any]) -> list[Event]:
-    """The events. Raises CommandError."""
-    try:
-        return _Arguments.model_validate({"events": events}).events
-    except ValidationError as error:
-        raise CommandError(complaint(error)) from None
+Event = KeyInput | ButtonInput | RelativeInput | AbsoluteInput
 
 
 def keys(events: list[Event]) -> list[tuple[str, bool]]:
     """Keys by name, each with whether it goes down. Raises SouthbridgeError for one that there isn't."""
-    return [(_key(event.data.key), event.data.down) for event in events if isinstance(event, KeyInput)]
+    return [(_key(event["data"]["key"]), event["data"]["down"]) for event in events if event["type"] == "key"]
 
 
-def _key(key: NamedKey | NumberedKey) -> str:
-    name = key_by_number(key.data) if isinstance(key, NumberedKey) else key.data
+def _key(key: Key) -> str:
+    name = key_by_number(key["data"]) if key["type"] == "number" else key["data"]
     if name not in SCANCODES:
-        raise SouthbridgeError(f"there is no key {key.data!r}")
+        raise SouthbridgeError(f"there is no key {key['data']!r}")
     return name
 
 
@@ -125,20 +102,23 @@ def pointers(events: list[Event]) -> list[PointerEvent]:
     where: dict[str, int] = {}
     pressed = released = dz = 0
     for event in events:
-        match event:
-            case RelativeInput():
-                moved[event.data.axis] += event.data.value
-            case AbsoluteInput():
-                where[event.data.axis] = event.data.value
-            case ButtonInput() if event.data.button in WHEEL:
-                dz += WHEEL[event.data.button] * event.data.down
-            case ButtonInput():
-                mask = BUTTONS[event.data.button]
-                pressed, released = pressed & ~mask, released & ~mask
-                if event.data.down:
-                    pressed |= mask
-                else:
-                    released |= mask
+        if event["type"] == "rel":
+            movement = event["data"]
+            moved[movement["axis"]] += _within("value", movement["value"], -FARTHEST, FARTHEST)
+        elif event["type"] == "abs":
+            position = event["data"]
+            where[position["axis"]] = _within("value", position["value"], 0, LARGEST_POSITION)
+        elif event["type"] == "btn":
+            button, down = event["data"]["button"], event["data"]["down"]
+            if button in WHEEL:
+                dz += WHEEL[button] * down
+                continue
+            mask = BUTTONS[button]
+            pressed, released = pressed & ~mask, released & ~mask
+            if down:
+                pressed |= mask
+            else:
+                released |= mask
     rest = {"dz": dz, "pressed": pressed, "released": released}
     found: list[PointerEvent] = []
     if any(moved.values()):
@@ -146,3 +126,9 @@ def pointers(events: list[Event]) -> list[PointerEvent]:
     if where or (not found and any(rest.values())):
         found.append(PointerEvent(x=where.get("x"), y=where.get("y"), **rest))
     return found
+
+
+def _within(name: str, value: int, least: int, most: int) -> int:
+    if not least <= value <= most:
+        raise SouthbridgeError(f"Parameter '{name}' expects a value from {least} to {most}")
+    return value

@@ -10,11 +10,11 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..qmp.version import version
 from ..units import KiB
-from .commands import NOT_FOUND, Caller, CommandError, Commands
+from .commands import NEGOTIATION, NOT_FOUND, Caller, CommandError, Commands
 
 Message = dict[str, Any]
 
@@ -25,7 +25,8 @@ _TOKEN = re.compile(r"""[^"']+|"(?:[^"\\]|\\.)*"|'((?:[^'\\]|\\.)*)'""", re.DOTA
 _PART = re.compile(r"\\.|\"", re.DOTALL)
 _IN_STRING = re.compile(rb"""[\\"'\n]""")
 _OUTSIDE = re.compile(rb"""[][{}"'\n]""")
-_MEMBERS = ("execute", "arguments", "id")
+OUT_OF_BAND = "oob"
+"""The capability."""
 
 
 class Splitter:
@@ -83,63 +84,90 @@ class Splitter:
         return False
 
 
+class Request(NamedTuple):
+    """What a client asks for: a command. `urgent`: out of band, before others that came earlier."""
+
+    command: str
+    arguments: Message
+    urgent: bool
+    echoed: Message
+    """Its `id`, if it has one."""
+
+
+class Refused(NamedTuple):
+    """What a client said is no request; this is the answer."""
+
+    answer: Message
+
+
 class Session:
     """One client's conversation. `commands` is what it may say."""
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
         self.caller = Caller()
-        self.ready = False
+
+    @property
+    def ready(self) -> bool:
         """Capabilities are negotiated: commands are accepted, and events may be sent."""
+        return self.caller.capabilities is not None
+
+    @property
+    def out_of_band(self) -> bool:
+        """The client may have commands run before others that it gave earlier."""
+        return OUT_OF_BAND in (self.caller.capabilities or ())
 
     def greeting(self) -> Message:
         """What the client hears first."""
-        return {"QMP": {"version": version(), "capabilities": []}}
+        return {"QMP": {"version": version(), "capabilities": [OUT_OF_BAND]}}
 
-    async def answer(self, text: bytes) -> Message:
-        """The answer to a message of the client's."""
+    def request(self, text: bytes) -> Request | Refused:
+        """What a message of the client's says."""
         message: Any = None
         try:
             message = parse(text)
-            answer: Message = {"return": await self._run(message)}
+            return self._understood(message)
         except CommandError as error:
-            answer = refusal(error)
-        if isinstance(message, dict) and "id" in message:
-            answer["id"] = message["id"]
-        return answer
+            return Refused(refusal(error) | _echoed(message))
 
-    async def _run(self, message: Any) -> Any:
+    async def answer(self, request: Request | Refused) -> Message:
+        """The answer to it."""
+        if isinstance(request, Refused):
+            return request.answer
+        try:
+            return {"return": await self._run(request)} | request.echoed
+        except CommandError as error:
+            return refusal(error) | request.echoed
+
+    def _understood(self, message: Any) -> Request:
         if not isinstance(message, dict):
             raise CommandError("QMP input must be a JSON object")
+        members = {"execute", "arguments", "id"} | ({"exec-oob"} if self.out_of_band else set())
         for member in message:
-            if member not in _MEMBERS:
+            if member not in members:
                 raise CommandError(f"QMP input member '{member}' is unexpected")
-        name, arguments = message.get("execute"), message.get("arguments", {})
-        if name is None:
+        said = [member for member in ("execute", "exec-oob") if member in message]
+        if not said:
             raise CommandError("QMP input lacks member 'execute'")
+        if len(said) > 1:
+            raise CommandError("QMP input member 'exec-oob' clashes with 'execute'")
+        name, arguments = message[said[0]], message.get("arguments", {})
         if not isinstance(name, str):
-            raise CommandError("QMP input member 'execute' must be a string")
+            raise CommandError(f"QMP input member '{said[0]}' must be a string")
         if not isinstance(arguments, dict):
             raise CommandError("QMP input member 'arguments' must be an object")
-        if name == "qmp_capabilities":
-            return self._negotiate(arguments)
-        if not self.ready:
-            raise CommandError("Expecting capabilities negotiation with 'qmp_capabilities'", NOT_FOUND)
-        return await self._commands.run(name, arguments, self.caller)
+        return Request(name, arguments, said[0] == "exec-oob", _echoed(message))
 
-    def _negotiate(self, arguments: Message) -> Message:
-        if self.ready:
-            raise CommandError("Capabilities negotiation is already complete, command ignored", NOT_FOUND)
-        for name in arguments:
-            if name != "enable":
-                raise CommandError(f"Parameter '{name}' is unexpected")
-        wanted = arguments.get("enable", [])
-        if not isinstance(wanted, list):
-            raise CommandError("Invalid parameter type for 'enable', expected: array")
-        if wanted:
-            raise CommandError(f"Capability {wanted[0]!r} not available")
-        self.ready = True
-        return {}
+    async def _run(self, request: Request) -> Any:
+        if not self.ready and request.command != NEGOTIATION:
+            raise CommandError(f"Expecting capabilities negotiation with '{NEGOTIATION}'", NOT_FOUND)
+        if request.urgent and not self._commands.find(request.command).out_of_band:
+            raise CommandError(f"The command {request.command} does not support OOB")
+        return await self._commands.run(request.command, request.arguments, self.caller)
+
+
+def _echoed(message: Any) -> Message:
+    return {"id": message["id"]} if isinstance(message, dict) and "id" in message else {}
 
 
 def event(name: str, data: Message | None = None) -> Message:

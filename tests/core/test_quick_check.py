@@ -141,7 +141,7 @@ from southbridge.builder import build
 from southbridge.control.builtin import MachineCommands
 from southbridge.description.model import load
 machine = build(load("pc", ["chardevs.serial0.type=null", "accelerator=unicorn", *sys.argv[1:]]))
-MachineCommands(machine, lambda name, data: None)
+MachineCommands(machine)
 machine.close()
 print([name for name in ("pydantic", "numpy", "typer", "rich", "stevedore") if name in sys.modules])
 """

@@ -15,10 +15,10 @@ import pytest
 from qemu.qmp import QMPClient
 from southbridge import Device, SouthbridgeError, hookimpl
 from southbridge.control import client as client_module
-from southbridge.control import server as server_module
+from southbridge.control import conversation
 from southbridge.control.client import find_machine, running
 from southbridge.control.folder import connect, live
-from southbridge.control.server import MOST_CLIENTS
+from southbridge.control.listening import MOST_CLIENTS
 from southbridge.control.session import LONGEST_MESSAGE
 from southbridge.life import Outcome, ShutdownReason
 
@@ -62,12 +62,19 @@ def test_stop_and_cont(start_pc: StartPc) -> None:
 def test_a_reset(start_pc: StartPc) -> None:
     running = start_pc()
     events: list[str] = []
+    data: list[object] = []
+
+    def heard(event: dict[str, Any]) -> None:
+        events.append(event["event"])
+        data.append(event["data"])
+
     with running.client() as client:
-        client.on_event = lambda event: events.append(event["event"])
+        client.on_event = heard
         client.run("system_reset")
         while not events:
             client.run("query-name")
     assert events == ["RESET"]
+    assert data == [{"guest": False, "reason": "host-qmp-system-reset"}]
     assert running.pc.call.resets == 2
 
 
@@ -264,8 +271,8 @@ def test_a_client_that_never_listens_waits_for_itself_alone(start_pc: StartPc) -
                 blocked += 1
                 client.run("query-name")
         assert client.run("query-status")["running"]
-    (_, served), *_ = running.server._clients.values()
-    assert served.unsent < 2 * server_module.OUTPUT_LIMIT
+    served, *_ = running.server._service._conversations
+    assert served._connection.unsent < 2 * conversation.OUTPUT_LIMIT
     connection.close()
 
 
@@ -278,14 +285,16 @@ def test_a_client_that_lets_events_pile_up_is_dropped(
     deaf.sendall(b'{"execute": "qmp_capabilities"}\n')
     deaf.recv(65536, socket.MSG_PEEK)
     done = threading.Event()
+    noise = {"what": "y" * 1000}
 
     def shout() -> None:
         for _ in range(2000):
-            running.server.emit("X_NOISE", {"what": "y" * 1000})
+            running.machine.hooks.call.machine_event(machine=running.machine, name="X_NOISE", data=noise)
         done.set()
 
     with running.client() as client:
-        while len(running.server._clients) < 2 or not all(s.ready for s, _ in running.server._clients.values()):
+        there = running.server._service._conversations
+        while len(there) < 2 or not all(one._session.ready for one in there):
             client.run("query-name")
         client.run("query-name")
     running.machine.post(shout)
@@ -350,3 +359,29 @@ def test_a_machine_that_doesnt_answer_is_named(start_pc: StartPc, monkeypatch: p
     with find_machine("stuck", PATIENCE_S, on_wait) as client:
         assert client.run("query-name") == {"name": "stuck"}
         assert waited == [str(client)]
+
+
+def test_before_the_machine_is_set_up(start_pc: StartPc) -> None:
+    def wait(running: RunningPc) -> None:
+        running.machine.preconfig = True
+
+    running = start_pc(prepare=wait)
+    with running.client() as client:
+        assert client.run("query-status") == {"running": False, "singlestep": False, "status": "prelaunch"}
+        with pytest.raises(SouthbridgeError, match="'cont' is permitted only after machine initialization"):
+            client.run("cont")
+        client.run("x-exit-preconfig")
+        assert client.run("query-status")["running"]
+        with pytest.raises(SouthbridgeError, match="permitted only before machine initialization"):
+            client.run("x-exit-preconfig")
+
+
+def test_what_the_guest_did_wrong_and_what_is_installed(start_pc: StartPc) -> None:
+    running = start_pc()
+    with running.machine.lock:
+        running.machine.guest_error(running.pc.call, "it did")
+    with running.client() as client:
+        assert client.run("guest-errors") == ["CallPort: it did"]
+        assert {"kind": "monitors", "name": "qmp"}.items() <= next(
+            plugin for plugin in client.run("plugins") if plugin["kind"] == "monitors"
+        ).items()

@@ -1,0 +1,107 @@
+"""Every event that a machine's clients may hear, with its data: QEMU's, but for two that are ours."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+PROGRESS = "X_SNAPSHOT_SAVE_PROGRESS"
+"""Ours: bytes done of bytes in all."""
+
+Cause = Literal[
+    "none", "host-error", "host-qmp-quit", "host-qmp-system-reset", "host-signal", "host-ui",
+    "guest-shutdown", "guest-reset", "guest-panic", "subsystem-reset", "snapshot-load", "guest-suspend-disk",
+]  # fmt: skip
+WatchdogAction = Literal["reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi"]
+PanicAction = Literal["pause", "poweroff", "run"]
+Family = Literal["ipv4", "ipv6", "unix", "vsock", "unknown"]
+
+
+class Ended(TypedDict):
+    """Why the machine ended or was reset, and whether the guest did it."""
+
+    guest: bool
+    reason: Cause
+
+
+Tray = TypedDict("Tray", {"device": str, "id": str, "tray-open": bool})
+
+
+class Gone(TypedDict):
+    """A device that left."""
+
+    device: NotRequired[str]
+    path: str
+
+
+class Expired(TypedDict):
+    """What a watchdog did."""
+
+    action: WatchdogAction
+
+
+class Panicked(TypedDict):
+    """What is done about a guest that gave up."""
+
+    action: PanicAction
+
+
+class Clock(TypedDict):
+    """By how many seconds the guest's clock is ahead of the host's."""
+
+    offset: int
+
+
+class VncServer(TypedDict):
+    """A VNC server's address."""
+
+    host: str
+    service: str
+    family: Family
+    websocket: bool
+    auth: NotRequired[str]
+
+
+class VncClient(TypedDict):
+    """A VNC client's address."""
+
+    host: str
+    service: str
+    family: Family
+    websocket: bool
+
+
+class Vnc(TypedDict):
+    """A connection to a VNC server."""
+
+    server: VncServer
+    client: VncClient
+
+
+class Progress(TypedDict):
+    """Bytes done, of bytes in all."""
+
+    done: int
+    total: int
+
+
+EVENTS: dict[str, Any] = {
+    "DEVICE_DELETED": Gone,
+    "DEVICE_TRAY_MOVED": Tray,
+    "GUEST_CRASHLOADED": Panicked,
+    "GUEST_PANICKED": Panicked,
+    "GUEST_PVSHUTDOWN": None,
+    "POWERDOWN": None,
+    "RESET": Ended,
+    "RESUME": None,
+    "RTC_CHANGE": Clock,
+    "SHUTDOWN": Ended,
+    "STOP": None,
+    "SUSPEND": None,
+    "VNC_CONNECTED": Vnc,
+    "VNC_DISCONNECTED": Vnc,
+    "VNC_INITIALIZED": Vnc,
+    "WAKEUP": None,
+    "WATCHDOG": Expired,
+    PROGRESS: Progress,
+}
+"""The type of each one's data; None: it has none."""
