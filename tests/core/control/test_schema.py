@@ -85,7 +85,6 @@ def qemus_schema() -> Schema:
     return by_name(next(answer["return"] for answer in answers if isinstance(answer.get("return"), list)))
 
 
-
 def shape(schema: Schema, name: str) -> str:
     entry = schema[name]
     return entry["json-type"] if entry["meta-type"] == "builtin" else str(entry["meta-type"])
