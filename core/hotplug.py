@@ -5,6 +5,7 @@ The machine's description keeps up with them, so that it says what a snapshot of
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -135,8 +136,10 @@ class Hotplug:
         """What a control socket offers."""
         return {"device_add": self.device_add, "device_del": self.device_del}
 
-    def device_add(self, driver: str, id: str, **properties: Any) -> None:
+    def device_add(self, driver: str, id: str | None = None, **properties: Any) -> None:
         """Plugs in a device of the type `driver` with these properties; in their names a hyphen is an underscore."""
+        if id is None:
+            id = next(name for number in itertools.count() if (name := f"device{number}") not in self._machine.devices)
         if driver == cpu_driver(self._machine):
             plug_cpu(self._machine, id, properties)
             return

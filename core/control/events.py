@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..hookspecs import hookimpl
+from ..life import ShutdownReason
 from .session import Message, event, render
 from .throttle import Throttle
 
 if TYPE_CHECKING:
     from ..device import Device
-    from ..life import ShutdownReason
     from ..machine import Machine
 
 
@@ -73,11 +73,17 @@ class Events:
     @hookimpl
     def machine_switched_off(self, reason: ShutdownReason) -> None:
         """See the hook."""
-        self.emit("SHUTDOWN", {"guest": True, "reason": reason.value})
+        self._ended(reason)
 
     @hookimpl
     def machine_stopped(self, reason: ShutdownReason) -> None:
         """See the hook."""
+        self._ended(reason)
+
+    def _ended(self, reason: ShutdownReason) -> None:
+        if reason is ShutdownReason.GUEST_HIBERNATE:
+            self.emit("SUSPEND_DISK")
+            reason = ShutdownReason.GUEST_SHUTDOWN
         self.emit("SHUTDOWN", {"guest": reason.value.startswith("guest"), "reason": reason.value})
 
     @hookimpl

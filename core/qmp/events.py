@@ -9,7 +9,7 @@ PROGRESS = "X_SNAPSHOT_SAVE_PROGRESS"
 
 Cause = Literal[
     "none", "host-error", "host-qmp-quit", "host-qmp-system-reset", "host-signal", "host-ui",
-    "guest-shutdown", "guest-reset", "guest-panic", "subsystem-reset", "snapshot-load", "guest-suspend-disk",
+    "guest-shutdown", "guest-reset", "guest-panic", "subsystem-reset", "snapshot-load",
 ]  # fmt: skip
 WatchdogAction = Literal["reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi"]
 PanicAction = Literal["pause", "poweroff", "run"]
@@ -97,6 +97,7 @@ EVENTS: dict[str, Any] = {
     "SHUTDOWN": Ended,
     "STOP": None,
     "SUSPEND": None,
+    "SUSPEND_DISK": None,
     "VNC_CONNECTED": Vnc,
     "VNC_DISCONNECTED": Vnc,
     "VNC_INITIALIZED": Vnc,

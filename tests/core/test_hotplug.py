@@ -99,8 +99,10 @@ def test_as_commands(machine: Machine) -> None:
 
     assert run("device_add", driver="edu", id="card", addr="07.0", **{"dma-mask": 0xFFF}) == {}
     assert described(machine, "card") == {"dma_mask": 0xFFF, "addr": "07.0"}
-    with pytest.raises(CommandError, match="Parameter 'id' is missing"):
-        run("device_add", driver="edu")
+    with pytest.raises(CommandError, match="Parameter 'driver' is missing"):
+        run("device_add", id="card")
+    run("device_add", driver="edu")
+    assert "device0" in machine.devices, "it gets an id"
     assert run("device_del", id="card") == {}
     assert "card" in machine.devices, "the guest is asked"
 

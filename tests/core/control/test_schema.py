@@ -95,11 +95,12 @@ def test_what_clients_of_qemu_give_we_take(ours: Schema) -> None:
     """Of each command and event that both have, our members are QEMU's: names, types, and what must be given."""
     theirs = qemus_schema()
     shared = [name for name in ours if name in theirs and ours[name]["meta-type"] in ("command", "event")]
+    shared.remove("snapshot-save")  # ours saves to a file; QEMU's starts a job that saves into an image
     assert len(shared) > 50
     wrong: list[str] = []
     for name in shared:
         compare(ours, theirs, ours[name]["arg-type"], theirs[name]["arg-type"], name, wrong)
-    assert wrong == []
+    assert not wrong, "; ".join(wrong)
 
 
 def compare(ours: Schema, theirs: Schema, here: str, there: str, where: str, wrong: list[str]) -> None:
@@ -116,6 +117,8 @@ def compare(ours: Schema, theirs: Schema, here: str, there: str, where: str, wro
         compare(ours, theirs, ours[here]["element-type"], theirs[there]["element-type"], f"{where}[]", wrong)
     elif kind == "object":
         known = {member["name"]: member for member in theirs[there]["members"]}
+        for variant in theirs[there].get("variants", []):
+            known |= {member["name"]: member for member in theirs[variant["type"]]["members"]}
         for member in ours[here]["members"]:
             place = f"{where}.{member['name']}"
             if member["name"] not in known:
