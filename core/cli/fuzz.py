@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .. import discovery
@@ -20,9 +22,9 @@ def fuzz_device(device: str | None, *, seed: int | None, seconds: float, file: P
         from ..testing import fuzz as fuzzing
     except ModuleNotFoundError as error:
         raise SouthbridgeError(f"fuzzing needs what tests need ({error.name} is missing): southbridge[test]") from None
-    logging.disable(logging.ERROR)  # guests' mistakes are what this is about
     if file is not None:
-        return _replay(file)
+        with _quiet():
+            return _replay(file)
     if device is not None:
         discovery.load("devices", device)
     names = [device] if device is not None else list(discovery.names("devices"))
@@ -34,9 +36,20 @@ def fuzz_device(device: str | None, *, seed: int | None, seconds: float, file: P
         print(f"{finding.device}: {finding.message}\n{finding.where}")
         print(f"{len(finding.program)} of {finding.before} lines lead there: southbridge fuzz --replay {path.name}")
 
-    programs, findings = fuzzing.fuzz(names, seed=chosen, seconds=seconds, found=tell)
+    with _quiet():
+        programs, findings = fuzzing.fuzz(names, seed=chosen, seconds=seconds, found=tell)
     print(f"{programs} programs, {len(findings)} found")
     return 1 if findings else 0
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, nothing is logged: guests' mistakes are what this is about."""
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _replay(file: Path) -> int:
