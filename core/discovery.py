@@ -1,8 +1,8 @@
 """Finding plugins: entry points, by kind and name.
 
 Each kind of plugin has an entry-point group, `southbridge.devices` and so on; an entry point's name is what users
-write. Listing reads metadata only: nothing is imported but what `load` is asked for. Built-in plugins come the same way
-as any.
+write. Listing reads metadata only: nothing is imported but what `load` is asked for. Built-in plugins are found as any
+are; stevedore loads those of others.
 
 Two variables of the environment switch plugins off. Each is a list, separated by commas or spaces, of distributions
 (`southbridge-e1000`), plugins (`e1000`), or a plugin of one distribution (`southbridge-e1000:e1000`).

@@ -101,6 +101,8 @@ class Process:
     asked: Asked | None = None
     paused: bool = False
     """It waits for `cont`."""
+    preconfig: bool = False
+    """It waits for `x-exit-preconfig` first."""
     incoming: int | None = None
     """A descriptor that its state comes from."""
     ends_with_guest: bool = True

@@ -34,6 +34,7 @@ def _inline(value: dict[str, Any]) -> str:
 def _others(process: Process) -> list[str]:
     said = {
         "-S": process.paused,
+        "-preconfig": process.preconfig,
         f"-incoming fd:{process.incoming}": process.incoming is not None,
         "-no-shutdown": not process.ends_with_guest,
         "-no-reboot": not process.reboots,

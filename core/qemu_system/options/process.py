@@ -20,8 +20,7 @@ PANICS = {"none": "none", "pause": "pause", "shutdown": "shutdown", "exit-failur
 
 
 def _preconfig(draft: Draft) -> None:
-    draft.process.paused = True
-    draft.note("-preconfig: the machine is there already; it waits for `cont`, as with -S")
+    draft.process.preconfig = True
 
 
 def _daemonize(draft: Draft) -> None:
@@ -154,7 +153,7 @@ OPTIONS = (
     Option("sandbox", _sandbox, "on[,key=value...]", "The process refuses itself system calls that it has no use for."),
     quiet("no-user-config", "There are no files with further options."),
     quiet("readconfig", "Further options from a file, in QEMU's form.", "file"),
-    flag("preconfig", _preconfig, "As -S: machines aren't put together by a monitor."),
+    flag("preconfig", _preconfig, "It waits for the monitor's `x-exit-preconfig`."),
     Option("action", _action, "reboot=...,shutdown=...,panic=...,watchdog=...", "What happens on these events."),
     flag("daemonize", _daemonize, "The process goes into the background, once the machine is there."),
     Option("pidfile", _pid_file, "file", "Where the process' number is written."),

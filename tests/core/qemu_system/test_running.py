@@ -33,12 +33,16 @@ class Monitor:
 
     def say(self, command: str) -> Any:
         """A command, and its result."""
+        return self.answer(command)["return"]
+
+    def answer(self, command: str) -> dict[str, Any]:
+        """A command, and what comes back: its result or its error."""
         self._lines.write(json.dumps({"execute": command}) + "\n")
         self._lines.flush()
         while True:
-            answer = json.loads(self._lines.readline())
+            answer: dict[str, Any] = json.loads(self._lines.readline())
             if "event" not in answer:
-                return answer["return"]
+                return answer
             self.events.append(answer["event"])
 
     def wait_for(self, event: str) -> None:
@@ -73,6 +77,17 @@ def test_signals_end_it(number: int, tmp_path: Path) -> None:
         assert process.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
     assert not (tmp_path / "pid").exists()
     assert not (tmp_path / "q").exists()
+
+
+def test_preconfig(tmp_path: Path) -> None:
+    """The monitor says when the machine is complete; with -S it waits for `cont` then."""
+    options = [*BARE, "-preconfig", "-S", "-qmp", f"unix:{tmp_path}/q,server=on,wait=off"]
+    with running(options, tmp_path / "log"), monitor(tmp_path / "q") as client:
+        assert "error" in client.answer("cont")
+        client.say("x-exit-preconfig")
+        assert client.say("query-status")["status"] == "prelaunch"
+        client.say("cont")
+        assert client.say("query-status")["status"] == "running"
 
 
 def test_the_background(tmp_path: Path) -> None:
