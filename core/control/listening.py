@@ -64,9 +64,9 @@ class Clients:
 
 
 class SocketClients:
-    """Clients of `listener`, which stays the caller's."""
+    """Clients of `listener`, if there is one; it stays the caller's."""
 
-    def __init__(self, listener: socket.socket, serve: Serve) -> None:
+    def __init__(self, listener: socket.socket | None, serve: Serve) -> None:
         self._listener = listener
         self._clients = Clients(serve)
         self._serving = False
@@ -78,24 +78,26 @@ class SocketClients:
 
     def start(self) -> None:
         """Begins to serve."""
-        self._listener.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        if self._listener is not None:
+            self._listener.setblocking(False)
+            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
         self._serving = True
 
     async def stop(self) -> None:
         """Ends all conversations; see Clients."""
         if self._serving:
             self._serving = False
-            asyncio.get_running_loop().remove_reader(self._listener)
+            if self._listener is not None:
+                asyncio.get_running_loop().remove_reader(self._listener)
             await self._clients.dismiss()
 
     def welcome(self, peer: socket.socket) -> None:
         """Serves a client that came some other way."""
         self._clients.welcome(Connection(peer))
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         try:
-            peer, _ = self._listener.accept()
+            peer, _ = listener.accept()
         except OSError:
             return  # it has left again, or there are no descriptors
         if len(self._clients) >= MOST_CLIENTS:

@@ -52,10 +52,10 @@ class QmpService:
 
 
 class ControlServer:
-    """Serves clients of a listening socket while its machine runs; one of `Machine.services`."""
+    """Serves clients while its machine runs; one of `Machine.services`."""
 
-    def __init__(self, machine: Machine, listener: socket.socket, name: str = "control") -> None:
-        """`name` tells it from a machine's other servers. The listener stays the caller's."""
+    def __init__(self, machine: Machine, listener: socket.socket | None, name: str = "control") -> None:
+        """`name` tells it from a machine's other servers. Clients come by the listener, which stays the caller's."""
         self._service = QmpService(machine, name)
         self._clients = SocketClients(listener, self._service.serve)
         self._serving = False
@@ -70,6 +70,10 @@ class ControlServer:
         self._service.start()
         self._clients.start()
         self._serving = True
+
+    def welcome(self, peer: socket.socket) -> None:
+        """Serves a client that came some other way. Called on the main loop."""
+        self._clients.welcome(peer)
 
     async def stop(self) -> None:
         """Ends all conversations, once the clients have what was sent to them, if they take it soon."""

@@ -79,6 +79,28 @@ def test_signals_end_it(number: int, tmp_path: Path) -> None:
     assert not (tmp_path / "q").exists()
 
 
+def test_a_test_program_has_it_connect_to_both_of_its_sockets(tmp_path: Path) -> None:
+    """As QEMU's own test programs start it."""
+    with closing(socket.socket(socket.AF_UNIX)) as tests, closing(socket.socket(socket.AF_UNIX)) as monitors:
+        for listener, name in ((tests, "t"), (monitors, "q")):
+            listener.bind(str(tmp_path / name))
+            listener.listen()
+            listener.settimeout(PATIENCE_S)
+        options = [
+            *("-qtest", f"unix:{tmp_path}/t", "-qtest-log", "/dev/null"),
+            *("-chardev", f"socket,path={tmp_path}/q,id=char0", "-mon", "chardev=char0,mode=control"),
+            *("-display", "none", "-machine", "pc", "-accel", "qtest"),
+        ]
+        with running(options, tmp_path / "log"), tests.accept()[0] as test, monitors.accept()[0] as peer:
+            client = Monitor(peer)
+            assert client.say("query-status")["status"] == "running"
+            test.settimeout(PATIENCE_S)
+            test.sendall(b"outb 0x70 0x0d\ninb 0x71\n")
+            answers = test.makefile("rb")
+            assert [answers.readline() for _ in range(2)] == [b"OK\n", b"OK 0x0080\n"]
+            client.say("quit")
+
+
 def test_preconfig(tmp_path: Path) -> None:
     """The monitor says when the machine is complete; with -S it waits for `cont` then."""
     options = [*BARE, "-preconfig", "-S", "-qmp", f"unix:{tmp_path}/q,server=on,wait=off"]
