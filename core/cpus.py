@@ -111,6 +111,11 @@ class Cpus:
         if thread := self.thread_of(cpu):
             thread.request_nmi()
 
+    def inject_nmi(self) -> None:
+        """A non-maskable interrupt for each of them."""
+        for cpu in sorted(self.plugged):
+            self.send_nmi(cpu)
+
     def send_init(self, cpu: int) -> None:
         """INIT for CPU number `cpu`."""
         if thread := self.thread_of(cpu):

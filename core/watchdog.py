@@ -36,7 +36,6 @@ def watchdog_expired(device: Device, action: WatchdogAction) -> None:
     elif action == "poweroff":
         machine.request_shutdown(ShutdownReason.GUEST_SHUTDOWN)
     elif action == "inject-nmi":
-        for cpu in sorted(machine.cpus.plugged):
-            machine.cpus.send_nmi(cpu)
+        machine.cpus.inject_nmi()
     elif action == "pause":
         machine.request_pause("watchdog")

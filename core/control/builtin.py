@@ -92,6 +92,7 @@ class MachineCommands:
             ("swap-accelerator", self.swap_accelerator),
             ("snapshot-save", self.snapshot_save),
             ("input-send-event", InputCommands(machine).send),
+            ("send-key", InputCommands(machine).send_key),
         ):
             self.commands.add_own(name, function)
 

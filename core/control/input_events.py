@@ -86,10 +86,11 @@ Event = KeyInput | ButtonInput | RelativeInput | AbsoluteInput
 
 def keys(events: list[Event]) -> list[tuple[str, bool]]:
     """Keys by name, each with whether it goes down. Raises SouthbridgeError for one that there isn't."""
-    return [(_key(event["data"]["key"]), event["data"]["down"]) for event in events if event["type"] == "key"]
+    return [(key_name(event["data"]["key"]), event["data"]["down"]) for event in events if event["type"] == "key"]
 
 
-def _key(key: Key) -> str:
+def key_name(key: Key) -> str:
+    """Its name. Raises SouthbridgeError for one that there isn't."""
     name = key_by_number(key["data"]) if key["type"] == "number" else key["data"]
     if name not in SCANCODES:
         raise SouthbridgeError(f"there is no key {key['data']!r}")

@@ -9,6 +9,7 @@ from .cpus import CpuCommands
 from .files import FileCommands
 from .human import HumanCommands
 from .media import MediaCommands
+from .memory import MemoryCommands
 from .network import NetworkCommands
 from .pci import PciCommands
 from .screen import ScreenCommands
@@ -28,6 +29,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         CpuCommands(machine),
         CharacterCommands(machine),
         MediaCommands(machine),
+        MemoryCommands(machine),
         NetworkCommands(machine),
         FileCommands(),
         PciCommands(machine),

@@ -1,4 +1,4 @@
-"""query-cpus-fast, query-hotpluggable-cpus, and CPUs that device_add brings."""
+"""query-cpus-fast, query-hotpluggable-cpus, inject-nmi, and CPUs that device_add brings."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class CpuCommands:
         return {
             "query-cpus-fast": self.query_cpus_fast,
             "query-hotpluggable-cpus": self.query_hotpluggable_cpus,
+            "inject-nmi": self.inject_nmi,
         }
 
     def query_cpus_fast(self) -> list[dict[str, Any]]:
@@ -57,6 +58,11 @@ class CpuCommands:
                 entry["qom-path"] = _path(machine, index)
             found.append(entry)
         return found
+
+    def inject_nmi(self) -> None:
+        """A non-maskable interrupt for every CPU."""
+        with self._machine.lock:
+            self._machine.cpus.inject_nmi()
 
 
 def _place(index: int) -> dict[str, int]:

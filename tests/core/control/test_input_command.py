@@ -43,6 +43,18 @@ def test_keys_by_name_and_number(machine: Machine) -> None:
     assert sink.keys == [("ctrl_r", True), ("a", True), ("ctrl_r", False), ("a", False)]
 
 
+def test_a_combination_of_keys(machine: Machine) -> None:
+    keys = [{"type": "qcode", "data": name} for name in ("ctrl", "alt", "delete")]
+    commands = MachineCommands(machine).commands
+    assert asyncio.run(commands.run("send-key", {"keys": keys, "hold-time": 0}, Caller())) == {}
+    (sink,) = machine.input.keyboards
+    assert isinstance(sink, Sink)
+    down = [("ctrl", True), ("alt", True), ("delete", True)]
+    assert sink.keys == [*down, *((name, False) for name, _ in reversed(down))]
+    with pytest.raises(CommandError, match="there is no key 'any'"):
+        asyncio.run(commands.run("send-key", {"keys": [{"type": "qcode", "data": "any"}]}, Caller()))
+
+
 def test_what_the_pointer_does_is_one_event(machine: Machine) -> None:
     send(
         machine,

@@ -75,6 +75,25 @@ def test_who_it_is(converse: Callable[..., None]) -> None:
     converse(talk, "-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 
+def test_memory_and_cpus(converse: Callable[..., None], tmp_path: Path) -> None:
+    """The reset vector's firmware is a far jump."""
+
+    async def talk(qmp: Any) -> None:
+        assert await qmp.execute("query-memory-size-summary") == {"base-memory": 32 << 20, "plugged-memory": 0}
+        saved = tmp_path / "memory"
+        where = {"val": 0xFFFF_FFF0, "size": 16, "filename": str(saved)}
+        await qmp.execute("pmemsave", where)
+        assert saved.read_bytes()[0] == 0xEA
+        hole = {"val": 0xE000_0000, "size": 4096, "filename": str(tmp_path / "hole")}
+        assert "0xe0000000" in await refused(qmp.execute("pmemsave", hole))
+        assert not (tmp_path / "hole").exists()
+        nowhere = {**where, "filename": str(tmp_path / "none" / "memory")}
+        assert "No such file or directory" in await refused(qmp.execute("pmemsave", nowhere))
+        assert await qmp.execute("inject-nmi") == {}
+
+    converse(talk)
+
+
 def test_discs(converse: Callable[..., None], tmp_path: Path) -> None:
     async def talk(qmp: Any) -> None:
         said: list[dict[str, Any]] = []
