@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import core, exchange, graphics, iperf, kvm, linux, network, ours, packets, qemu, vnc, xen
+from . import core, exchange, graphics, iperf, kvm, linux, network, ours, packets, qemu, qtest, vnc, xen
 from .processes import Watched, watch
 
 RUNS = 7
@@ -106,6 +106,8 @@ def main() -> None:
     console.print(iperf.compare())
     with tempfile.TemporaryDirectory() as folder:
         console.print(xen.compare(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        console.print(qtest.compare(Path(folder)))
     with tempfile.TemporaryDirectory() as folder:
         console.print(vnc.compare(Path(folder)))
     missing = kvm.missing()

@@ -74,7 +74,8 @@ def dump_screen(id: str, file: str, device: str | None) -> None:
     """`southbridge screendump`. Raises SouthbridgeError."""
     path = Path(file)
     format = "ppm" if path.suffix.lower() == ".ppm" else "png"
-    _say(id, "screendump", filename=str(path.absolute()), format=format, device=device)
+    which = {} if device is None else {"device": device}
+    _say(id, "screendump", filename=str(path.absolute()), format=format, **which)
 
 
 def list_displays(id: str, as_json: bool) -> None:

@@ -41,7 +41,7 @@ iperf() {
   name=$1; shift; /iperf3 "$@" > /tmp/$name 2>&1
   echo "$name: $(grep -e receiver -e rror /tmp/$name | tail -1)"
 }
-problems() { echo "problems: $(bugs 'e1000.*(hang|error)|WATCHDOG' | wc -l)"; }
+problems() { echo "problems: $(bugs 'e1000.*(hang|error)|netdev watchdog' | wc -l)"; }
 """
 
 TRAFFIC = (
