@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from southbridge.errors import GuestMemoryError
 
 from ..hypervisor import PAGE_SHIFT, MemoryType, ShutdownCode, Space
+from .dirty import DirtyFrames
 from .frames import Extent, Frames
 from .requests import BUFFERED_CHANNEL, Requests
 
@@ -27,7 +28,7 @@ class DeviceModel:
         self._platform = platform
         self._frames = frames
         self._requests = requests
-        self._tracked: tuple[int, int] | None = None
+        self._dirty = DirtyFrames(inner, frames)
         self.on_shutdown: Callable[[ShutdownCode], None] = lambda reason: None
         """Called when the device model ends the domain."""
 
@@ -93,10 +94,12 @@ class DeviceModel:
     # --- memory --------------------------------------------------------------------------------------------------
 
     def track_dirty_vram(self, first: int, count: int) -> bytes:
-        """See hypervisor.DeviceModel. Every page may have been written to."""
-        if count and len(self._frames.inside(first, count)) == 0:
-            raise OSError(errno.EINVAL, "xendevicemodel_track_dirty_vram: Invalid argument")
-        return b"\xff" * -(-count // 8)
+        """See hypervisor.DeviceModel."""
+        try:
+            with self._inner.lock:
+                return self._dirty.take(first, count)
+        except LookupError:
+            raise OSError(errno.EINVAL, "xendevicemodel_track_dirty_vram: Invalid argument") from None
 
     def modified_memory(self, first: int, count: int) -> None:
         """See hypervisor.DeviceModel. The CPUs' accelerator learns of it: it may have translated what was there."""

@@ -62,6 +62,12 @@ class Frames:
             return None
         return self._extents[index]
 
+    def region_at(self, frame: int) -> Ram:
+        """What shows the frame, which holds something, to the CPUs."""
+        extent = self.find(frame)
+        assert extent is not None
+        return self._shown[extent]
+
     def inside(self, first: int, count: int) -> list[Extent]:
         """What is in a range of frames, cut to it."""
         end = first + count

@@ -252,6 +252,27 @@ def test_it_is_paused_and_goes_on(guest: Guest) -> None:
         guest.goes_on(1)
 
 
+def test_which_pages_it_stores_to(guest: Guest) -> None:
+    """At first all of the range's; then just the counter's, until other memory has come there."""
+    model, first, pages = guest.domain.device_model, CODE // PAGE_SIZE, 16
+
+    def stored() -> list[int]:
+        bitmap = model.track_dirty_vram(first, pages)
+        guest.goes_on()
+        return [first + at for at in range(pages) if bitmap[at // 8] >> at % 8 & 1]
+
+    everywhere = list(range(first, first + pages))
+    assert stored() == everywhere
+    for _ in range(3):
+        assert stored() == [COUNTER // PAGE_SIZE]
+    guest.domain.balloon(first + 8, 1)
+    assert stored() == everywhere
+    assert stored() == [COUNTER // PAGE_SIZE]
+    assert model.track_dirty_vram(0, 0) == b""
+    with pytest.raises(OSError, match="Invalid argument"):
+        model.track_dirty_vram(0xF_0000, 1)
+
+
 def test_exchanged_for_the_software_cpu_and_back(guest: Guest) -> None:
     for _ in range(5):
         guest.machine.swap_accelerator(UnicornAccelerator())
