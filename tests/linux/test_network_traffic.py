@@ -44,6 +44,8 @@ iperf() {
 problems() { echo "problems: $(bugs 'e1000.*(hang|error)|netdev watchdog' | wc -l)"; }
 """
 
+# tx_timeout_count isn't looked at: the driver also counts a link that goes with packets queued, as for another MTU. A
+# queue that stands still is in the kernel's messages.
 TRAFFIC = (
     BEGIN
     + """\
@@ -69,7 +71,7 @@ iperf undone-received -c 10.77.1.1 -n 4M -R
 ready flood
 for n in 0 1; do
   /ethtool -S eth$n > /tmp/statistics
-  echo "errors $n: $(grep -e error -e csum_offload_errors -e timeout /tmp/statistics | grep -v ': 0' | tr '\\n' ' ')"
+  echo "errors $n: $(grep -e error -e csum_offload_errors /tmp/statistics | grep -v ': 0' | tr '\\n' ' ')"
   echo "segmented $n: $(grep -w tx_tcp_seg_good /tmp/statistics)"
   echo "checked $n: $(grep -w rx_csum_offload_good /tmp/statistics)"
 done
