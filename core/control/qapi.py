@@ -15,6 +15,7 @@ From these the arguments are checked, with QEMU's words for what is wrong, and `
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import (
@@ -34,15 +35,15 @@ class Invalid(ValueError):
     """A value isn't of its type; the text says so in QEMU's words."""
 
 
-class Kind:
+class Kind(ABC):
     """A type. Those made from the same annotation are the same object."""
 
     expected: str = ""
     """What messages call it."""
 
+    @abstractmethod
     def check(self, value: Any, name: str) -> None:
         """Raises Invalid unless `value`, the parameter `name`, is of this type."""
-        raise NotImplementedError
 
     def wrong(self, name: str) -> Invalid:
         """That the parameter `name` is of another type."""
