@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from .session import Message
+
 RATES = {
     "BALLOON_CHANGE": 1.0,
     "MEMORY_DEVICE_SIZE_CHANGE": 1.0,
@@ -18,8 +20,6 @@ RATES = {
 """Seconds between two of a kind, of those that QEMU limits (docs/interop/qmp-spec, "Rate limiting")."""
 DISTINCT = {"QUORUM_REPORT_BAD": "node-name", "VSERPORT_CHANGE": "id", "MEMORY_DEVICE_SIZE_CHANGE": "qom-path"}
 """The member of an event's data that makes it one of another kind."""
-
-Message = dict[str, Any]
 
 
 class Throttle:
