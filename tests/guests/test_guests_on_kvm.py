@@ -1,13 +1,10 @@
 """Guests on this host's KVM, beside QEMU's use of it: what ours gets wrong, QEMU gets wrong too.
 
-Some hosts' KVM executes a part of the guest's code with an emulator that has gaps (`kvm_pvm`). So the CPU guest runs in
-parts; where one fails, QEMU tells whether that is KVM's doing.
+Some hosts' KVM has gaps. So the CPU guest runs in parts; where one fails, QEMU tells whether that is KVM's doing.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from itertools import cycle
 from pathlib import Path
 
@@ -16,9 +13,9 @@ from southbridge.accelerator import AcceleratorFailure
 from southbridge.accelerators.kvm import KvmAccelerator
 
 from tests.guests import expect
-from tests.guests.build import GUESTS, assemble, disk_guest
+from tests.guests.build import disk_guest
 from tests.guests.conversation import plain
-from tests.guests.qemu import run_qemu_kvm
+from tests.guests.kvm_gaps import HANGS_S, failed_checks, part_image, qemu_failures
 from tests.guests.southbridge import describe, run_southbridge
 from tests.guests.swaps import UNICORN, Make, Marks, Plan, machine_for, run_machine
 from tests.guests.test_swaps import MANY
@@ -27,8 +24,6 @@ usable = KvmAccelerator.availability()
 pytestmark = pytest.mark.skipif(not usable.usable, reason=f"KVM: {usable.reason}")
 
 LONG_ENOUGH_S = 120.0
-HANGS_S = 20.0
-"""Under QEMU, after which a part of the CPU guest is taken to hang."""
 PARTS = sorted(expect.cpu_parts())
 MODES = ("on", "split", "off")
 
@@ -40,29 +35,6 @@ def kvm(mode: str) -> Make:
 def with_name(accelerator: KvmAccelerator) -> KvmAccelerator:
     accelerator.name = "kvm"
     return accelerator
-
-
-def failed_checks(part: str, output: bytes) -> set[str]:
-    """Which checks of a part aren't reported as right."""
-    report = expect.parse_cpu_report(output)
-    return {name for name in expect.cpu_parts()[part] if report.get(name) != "ok"}
-
-
-def part_image(images: Path, part: str) -> Path:
-    return assemble(GUESTS / "cpu" / "boot.asm", images, {"PART": part})
-
-
-def qemu_failures(images: Path, part: str) -> tuple[set[str], bool]:
-    """Which checks of a part QEMU's KVM fails on this host, and whether by an internal error alone. Asked once."""
-    known = images / f"kvm-{part}.json"
-    if not known.exists():
-        output = run_qemu_kvm(part_image(images, part), timeout_s=HANGS_S)
-        failed = sorted(failed_checks(part, output.split(b"KVM internal error")[0]))
-        unfinished = known.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps([failed, b"KVM internal error" in output and b"FAIL" not in output]))
-        unfinished.rename(known)
-    failed, internal = json.loads(known.read_text())
-    return set(failed), internal
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
