@@ -1,7 +1,7 @@
 """A guest's animation by VNC, beside QEMU's server: the same client, the same encoding; CPU time of the whole process.
 
-Both have a standard VGA card and a software CPU. The client asks for the next update as soon as it has one, and does
-nothing with it.
+Both have a standard VGA card and a software CPU. The client asks for updates at a pace that both servers keep, since
+what the guest costs meanwhile is a part of each frame, and does nothing with them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from .processes import PATIENCE, cpu_time
 
 SECONDS = 10.0
 STILL_SECONDS = 30.0
+PACE = 0.1
+"""Seconds from one request to the next."""
 RAW, ZLIB, ZRLE = 0, 6, 16
 ENCODINGS = {"raw": RAW, "zlib": ZLIB, "ZRLE": ZRLE}
 WIDTH, HEIGHT = 1024, 768
@@ -152,9 +154,12 @@ def _watch(pid: int, server: Path, encoding: int, seconds: float, *, moves: bool
                 pass
         begin, before, frames, pixels = time.monotonic(), cpu_time(pid), 0, 0
         if moves:
+            due = begin
             while time.monotonic() < begin + seconds:
                 pixels += client.update()
                 frames += 1
+                due = max(due + PACE, time.monotonic())
+                time.sleep(max(due - time.monotonic(), 0))
                 client.request()
         else:
             time.sleep(seconds)
