@@ -139,9 +139,9 @@ class PciBus:
         raise RealizeError(f"{device.id}: no free slot on {self.name}")
 
     def _mark_multifunction(self, slot: int) -> None:
-        functions = [function for place, function in self._functions if place == slot]
-        for function in functions:
-            device = self._functions[slot, function]
-            header = device.PCI_HEADER_TYPE
-            several = len(functions) > 1 or device.multifunction
+        """In function 0's header, where it is looked for; the others' say nothing, as in the chips of the time."""
+        first = self._functions.get((slot, 0))
+        if first is not None:
+            several = first.multifunction or any(place == slot and function for place, function in self._functions)
+            header = first.PCI_HEADER_TYPE
             header.value = header.value & ~MULTIFUNCTION | (MULTIFUNCTION if several else 0)

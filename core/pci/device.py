@@ -96,7 +96,7 @@ class PciDevice(Device):
     PCI_CACHE_LINE_SIZE = CONFIG.register(0x0C, 1, doc="In double words; kept for the guest.")
     PCI_LATENCY_TIMER = CONFIG.register(0x0D, 1, doc="In bus clocks; kept for the guest.")
     PCI_HEADER_TYPE = CONFIG.register(
-        0x0E, 1, reset=None, access=RO, doc="Layout 0; bit 7: more functions in the slot."
+        0x0E, 1, reset=None, access=RO, doc="Layout 0; bit 7, of function 0: there are more."
     )
     PCI_SUBSYSTEM_VENDOR_ID = CONFIG.register(0x2C, 2, reset=None, access=RO, doc="Who made the board.")
     PCI_SUBSYSTEM_ID = CONFIG.register(0x2E, 2, reset=None, access=RO, doc="Which board it is.")
