@@ -47,7 +47,7 @@ def build(description: Description, *, strict: bool = False) -> Machine:
         memory=description.memory,
         cpus=description.cpus,
         max_cpus=description.max_cpus,
-        cpu=_cpu_model(description, accelerator),
+        cpu=_cpu_model(description.cpu, accelerator),
         strict=strict,
     )
     machine.identity = description.identity
@@ -153,17 +153,24 @@ def _checked(choice: Choice, cpu: str) -> tuple[Accelerator, Availability]:
         raise SouthbridgeError(found.reason)
     accelerator = cls(**validated(cls, dict(choice.values), choice.type_name))
     accelerator.name = choice.type_name
+    model = _cpu_model(cpu, accelerator)
     if cpu != HOST_CPU:
-        accelerator.check_cpu(find_model(cpu))
-    elif accelerator.host_cpu() is None:
-        raise SouthbridgeError("it has no CPU model `host`")
+        accelerator.check_cpu(model)
     return accelerator, found
 
 
-def _cpu_model(description: Description, accelerator: Accelerator) -> CpuModel:
-    model = accelerator.host_cpu() if description.cpu == HOST_CPU else find_model(description.cpu)
-    assert model is not None
-    return model
+def _cpu_model(cpu: str, accelerator: Accelerator) -> CpuModel:
+    name, comma, changes = cpu.partition(",")
+    if name != HOST_CPU:
+        return find_model(cpu)
+    model = accelerator.host_cpu()
+    if model is None:
+        raise SouthbridgeError("it has no CPU model `host`")
+    if not comma:
+        return model
+    from .cpu_models.changes import changed  # which few machines need
+
+    return changed(model, changes)
 
 
 def _every_accelerator() -> list[Choice]:

@@ -20,8 +20,16 @@ def model_names() -> list[str]:
 
 @cache
 def find_model(name: str) -> CpuModel:
-    """The model of that name. Raises UnknownModelError, with the nearest names."""
+    """The model of that name, which may be followed by changes: see `changed`.
+
+    Raises UnknownModelError, with the nearest names; SouthbridgeError for changes that can't be.
+    """
+    name, comma, changes = name.partition(",")
     definition = _BY_NAME.get(name)
     if definition is None:
         raise UnknownModelError(name, _BY_NAME)
-    return definition.build()
+    if not comma:
+        return definition.build()
+    from .changes import changed  # which few machines need
+
+    return changed(definition.build(), changes)

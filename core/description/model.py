@@ -177,7 +177,7 @@ def _cpu(node: Node | None) -> str:
         return DEFAULT_CPU
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         raise DescriptionError(f"expected a CPU model's name, not {what_is(node)}", node.location, "cpu")
-    if node.value != HOST_CPU:
+    if node.value.partition(",")[0] != HOST_CPU:
         try:
             find_model(node.value)
         except SouthbridgeError as error:

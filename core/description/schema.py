@@ -52,8 +52,9 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "or the next accelerator of the list takes over.",
             },
             "cpu": {
-                "enum": [*model_names(), HOST_CPU],
-                "description": "The CPU model, whichever accelerator runs it; host is all that the host's CPU has.",
+                "anyOf": [{"enum": [*model_names(), HOST_CPU]}, {"type": "string", "pattern": "^[^,]+,"}],
+                "description": "The CPU model, whichever accelerator runs it; host is all that the host's CPU has. "
+                "Features to add and take away may follow, as in qemu64,+popcnt,-svm.",
             },
             "cpus": {"type": "integer", "minimum": 1, "maximum": MOST_CPUS, "description": "How many there are."},
             "maxcpus": {

@@ -17,7 +17,7 @@ TARGET = "i386"
 
 def cpu_driver(machine: Machine) -> str:
     """What device_add calls a CPU of this machine."""
-    return f"{machine.cpu.name}-{TARGET}-cpu"
+    return f"{machine.cpu.name.partition(',')[0]}-{TARGET}-cpu"
 
 
 class CpuCommands:

@@ -120,8 +120,7 @@ def _enable_kvm(draft: Draft) -> None:
 
 
 def _cpu(draft: Draft, argument: str) -> None:
-    words = Words(argument, "model")
-    name = words.need("model")
+    name, *changes = argument.split(",")
     if name in ("help", "?"):
         draft.ask("cpu")
         return
@@ -132,10 +131,9 @@ def _cpu(draft: Draft, argument: str) -> None:
         draft.note(f"-cpu max: is {model} here")
     if model not in known:
         raise OptionError(f"there is no CPU model {name!r}{_hint(name, known)}")
-    words.ignore("check", "enforce", "migratable")  # a model that can't be had whole is always an error
-    for feature in words.rest():
-        raise OptionError(f"{feature}: a model's features can't be changed; models are: {_listed(known)}")
-    draft.cpu, draft.cpu_option = model, f"-cpu {argument}"
+    # A model that can't be had whole is an error anyway.
+    features = [change for change in changes if change.partition("=")[0] not in ("check", "enforce", "migratable")]
+    draft.cpu, draft.cpu_option = ",".join([model, *features]), f"-cpu {argument}"
 
 
 def _memory(draft: Draft, argument: str) -> None:

@@ -37,3 +37,19 @@ def test_same_as_qemu(tmp_path: Path, name: str, cpus: int) -> None:
     table = CpuidTable(find_model(name).cpuid(0, cpus))
     for key, registers in qemu_cpuid(tmp_path, name, LEAVES, cpus).items():
         assert table.answer(*key) == adjusted(name, key, registers), f"leaf {key[0]:#x}, subleaf {key[1]}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "qemu64,+popcnt,-cx16,-svm",
+        "qemu64,-svm,sse4_1=on,sse4.2,+ssse3,nx=off",
+        "qemu64,-svm,+rdtscp,+bmi1,+smep,-pse36",
+        "Westmere,-aes,+fsgsbase",
+        "kvm64,popcnt=off,+popcnt",
+    ],
+)
+def test_changed_as_qemu_changes_it(tmp_path: Path, name: str) -> None:
+    table = CpuidTable(find_model(name).cpuid(0, 1))
+    for key, registers in qemu_cpuid(tmp_path, name, LEAVES, 1).items():
+        assert table.answer(*key) == adjusted(name, key, registers), f"leaf {key[0]:#x}, subleaf {key[1]}"

@@ -112,6 +112,7 @@ def test_accelerators_in_their_order() -> None:
     ]
     assert tree("-enable-kvm", "-cpu", "max")["cpu"] == "host"
     assert tree("-cpu", "qemu64-v1,check=on")["cpu"] == "qemu64"
+    assert tree("-cpu", "qemu64,+popcnt,enforce,cx16=off")["cpu"] == "qemu64,+popcnt,cx16=off"
 
 
 def test_devices_in_json_and_globals() -> None:
@@ -204,7 +205,8 @@ def test_help(options: list[str], expected: str, capsys: pytest.CaptureFixture[s
     [
         (["-accel", "hax"], "-accel hax: there is no accelerator 'hax' (there are: kvm, "),
         (["-cpu", "486"], "-cpu 486: there is no CPU model '486' (there are: portable, "),
-        (["-cpu", "qemu64,+avx"], "+avx: a model's features can't be changed"),
+        (["-cpu", "qemu64,+avx"], "-cpu qemu64,+avx: cpu: avx needs XSAVE, which the CPU model qemu64 doesn't have"),
+        (["-cpu", "qemu64,+popcmt"], "there is no CPU feature 'popcmt'; did you mean popcnt"),
         (["-object", "rng-random,id=r"], "there is no object 'rng-random' (there are: memory-backend-ram, "),
         (["-object", "memory-backend-file,id=m,size=1M,mem-path=/x,share=on"], "share=on: the memory of /x can't be"),
         (["-numa", "node,cpus=4", "-nodefaults"], "-numa: there is no CPU 4: there are 1"),
