@@ -6,18 +6,21 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SouthbridgeError
+from ..qemu_system.program import program
 
 if TYPE_CHECKING:
     from ..control.commands import Function
     from ..machine import Machine
 
-TARGET = "i386"
-"""The architecture, as QEMU's emulator for Xen calls it."""
+
+def target() -> str:
+    """The architecture, as QEMU's emulator of this program's name has it."""
+    return program().removeprefix("southbridge-system-")
 
 
 def cpu_driver(machine: Machine) -> str:
     """What device_add calls a CPU of this machine."""
-    return f"{machine.cpu.name.partition(',')[0]}-{TARGET}-cpu"
+    return f"{machine.cpu.name.partition(',')[0]}-{target()}-cpu"
 
 
 class CpuCommands:
@@ -43,7 +46,7 @@ class CpuCommands:
                 "qom-path": _path(machine, index),
                 "thread-id": _thread(machine, index),
                 "props": _place(index),
-                "target": TARGET,
+                "target": target(),
             }
             for index in sorted(machine.cpus.plugged)
         ]
