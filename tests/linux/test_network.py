@@ -7,6 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
+import pytest
+
+from tests.guests.test_guests_on_simulated_xen import ACCELERATOR
 from tests.linux.guest import answer, control_sockets, describe, run_linux, said, say
 from tests.linux.initramfs import initramfs
 from tests.linux.packages import programs
@@ -81,7 +84,8 @@ done
 )
 
 
-def test_dhcp_http_and_tftp_over_the_user_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"accelerator": ACCELERATOR}], ids=["software CPU", "simulated Xen"])
+def test_dhcp_http_and_tftp_over_the_user_network(settings: dict[str, str], tmp_path: Path) -> None:
     data, file = Random("web").randbytes(2 << 20), Random("tftp").randbytes(100_000)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "data").write_bytes(data)
@@ -90,6 +94,7 @@ def test_dhcp_http_and_tftp_over_the_user_network(tmp_path: Path) -> None:
         machine = describe(
             tmp_path,
             initramfs(USER.replace("PORT", str(port)), ["e1000", "af_packet"], programs={"lease": LEASE}),
+            settings=settings,
             devices=["nic0: {type: e1000, netdev: net0}"],
             netdevs=["net0: {type: user, tftp: files}"],
         )
