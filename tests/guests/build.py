@@ -34,6 +34,8 @@ GRUB_MODULES = [
     *("biosdisk", "part_msdos", "ext2", "iso9660", "normal", "configfile", "serial", "terminal", "terminfo"),
     *("lspci", "ls", "cat", "echo", "halt", "reboot", "test", "linux", "linux16", "multiboot"),
 ]
+GRUB_FLOPPY_MODULES = ["biosdisk", "serial", "terminal", "terminfo", "hashsum", "gcry_crc", "cat", "halt"]
+FLOPPY_SECTORS = 2880
 
 GRUB_TERMINAL = """\
 serial --unit=0 --speed=115200
@@ -190,23 +192,49 @@ def grub_disk_image(
         return unfinished.rename(target)
 
 
+def grub_floppy_image(out_dir: Path) -> Path:
+    """A 1.44 MB floppy disk with GRUB, which says on COM1 what the disk's CRC-32 is and what its last sector says, and
+    switches off.
+    """
+    target = out_dir / "grub-floppy.img"
+    if target.exists():
+        return target
+    make_core = need("grub-mkimage", "grub-common")
+    boot_sector = need_file(GRUB_PLATFORM / "boot.img", "grub-pc-bin").read_bytes()
+    with tempfile.TemporaryDirectory(dir=out_dir) as folder:
+        core, configuration = Path(folder, "core.img"), Path(folder, "grub.cfg")
+        last = FLOPPY_SECTORS - 1
+        configuration.write_text(f"{GRUB_TERMINAL}crc (fd0)0+{FLOPPY_SECTORS}\ncat (fd0){last}+1\nhalt\n")
+        options = ["-d", GRUB_PLATFORM, "-O", "i386-pc", "-p", "(fd0)/", "-c", configuration, "-o", core]
+        run_tool([make_core, *options, *GRUB_FLOPPY_MODULES])
+        unfinished = Path(folder, target.name)
+        boot, whole = _loading(boot_sector, core.read_bytes())
+        unfinished.write_bytes((boot + whole).ljust(last * SECTOR, b"\0") + HELLO_TEXT.encode().ljust(SECTOR, b"\n"))
+        return unfinished.rename(target)
+
+
 def _with_grub(boot_sector: bytes, core: bytes, partition: bytes) -> bytes:
-    """The whole disk. What grub-bios-setup does, for a core that is in one piece.
+    """The whole disk."""
+    boot, core = _loading(boot_sector, core)
+    assert len(boot) + len(core) <= PARTITION_START * SECTOR, "GRUB's core is too large for the gap"
+    # One entry: active, Linux, LBA only (the CHS fields hold the largest values, as for any partition beyond them).
+    # The other three must be cleared: boot.img has code for floppy disks there.
+    no_chs = b"\xfe\xff\xff"
+    entry = struct.pack("<B3sB3sII", 0x80, no_chs, 0x83, no_chs, PARTITION_START, len(partition) // SECTOR)
+    boot[0x1BE:0x1FE] = entry.ljust(64, b"\0")
+    return (boot + core).ljust(PARTITION_START * SECTOR, b"\0") + partition
+
+
+def _loading(boot_sector: bytes, core: bytes) -> tuple[bytearray, bytes]:
+    """A boot sector that loads `core` from behind it, and the core. What grub-bios-setup does, for one in one piece.
 
     The boot sector loads one sector, the core's first, from the address at 5Ch; that one loads the rest as the list at
     its end says: first sector, number of sectors, segment to load it at (left as grub-mkimage wrote it).
     """
     core_sector = 1
     core = core.ljust(-(-len(core) // SECTOR) * SECTOR, b"\0")
-    assert core_sector * SECTOR + len(core) <= PARTITION_START * SECTOR, "GRUB's core is too large for the gap"
     boot = bytearray(boot_sector)
     struct.pack_into("<Q", boot, 0x5C, core_sector)
     loader = bytearray(core[:SECTOR])
     struct.pack_into("<QH", loader, SECTOR - 12, core_sector + 1, len(core) // SECTOR - 1)
-    # One entry: active, Linux, LBA only (the CHS fields hold the largest values, as for any partition beyond them).
-    # The other three must be cleared: boot.img has code for floppy disks there.
-    no_chs = b"\xfe\xff\xff"
-    entry = struct.pack("<B3sB3sII", 0x80, no_chs, 0x83, no_chs, PARTITION_START, len(partition) // SECTOR)
-    boot[0x1BE:0x1FE] = entry.ljust(64, b"\0")
-    gap = bytes(boot) + bytes(loader) + core[SECTOR:]
-    return gap.ljust(PARTITION_START * SECTOR, b"\0") + partition
+    return boot, bytes(loader) + core[SECTOR:]
