@@ -205,8 +205,8 @@ def grub_floppy_image(out_dir: Path) -> Path:
         core, configuration = Path(folder, "core.img"), Path(folder, "grub.cfg")
         last = FLOPPY_SECTORS - 1
         configuration.write_text(f"{GRUB_TERMINAL}crc (fd0)0+{FLOPPY_SECTORS}\ncat (fd0){last}+1\nhalt\n")
-        options = ["-d", GRUB_PLATFORM, "-O", "i386-pc", "-p", "(fd0)/", "-c", configuration, "-o", core]
-        run_tool([make_core, *options, *GRUB_FLOPPY_MODULES])
+        platform: list[str | Path] = ["-d", GRUB_PLATFORM, "-O", "i386-pc"]
+        run_tool([make_core, *platform, "-p", "(fd0)/", "-c", configuration, "-o", core, *GRUB_FLOPPY_MODULES])
         unfinished = Path(folder, target.name)
         boot, whole = _loading(boot_sector, core.read_bytes())
         unfinished.write_bytes((boot + whole).ljust(last * SECTOR, b"\0") + HELLO_TEXT.encode().ljust(SECTOR, b"\n"))
@@ -222,7 +222,7 @@ def _with_grub(boot_sector: bytes, core: bytes, partition: bytes) -> bytes:
     no_chs = b"\xfe\xff\xff"
     entry = struct.pack("<B3sB3sII", 0x80, no_chs, 0x83, no_chs, PARTITION_START, len(partition) // SECTOR)
     boot[0x1BE:0x1FE] = entry.ljust(64, b"\0")
-    return (boot + core).ljust(PARTITION_START * SECTOR, b"\0") + partition
+    return bytes(boot + core).ljust(PARTITION_START * SECTOR, b"\0") + partition
 
 
 def _loading(boot_sector: bytes, core: bytes) -> tuple[bytearray, bytes]:
