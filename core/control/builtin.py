@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
 from ..builder import accelerator_named
 from ..discovery import KINDS, plugins
@@ -18,6 +18,7 @@ from ..qmp.all import commands as qemu_commands
 from ..qmp.events import EVENTS, PROGRESS
 from .commands import CommandError, Commands, early
 from .input import InputCommands
+from .schema_entries import SchemaEntry
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -119,7 +120,7 @@ class MachineCommands:
         return [{"name": name} for name in sorted(EVENTS)]
 
     @early
-    def query_schema(self) -> list[dict[str, Any]]:
+    def query_schema(self) -> list[SchemaEntry]:
         """Every command, event and type, in QEMU's form."""
         from .schema import introspection  # only now: few ask
 

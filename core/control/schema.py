@@ -6,17 +6,18 @@ A type has a name only among built-in ones; the others have numbers, as with QEM
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .commands import Command
 from .qapi import NOTHING, Alternate, Array, Builtin, Enum, Kind, Object, kind_of
+from .schema_entries import SchemaEntry
 
 Entry = dict[str, Any]
 
 
-def introspection(commands: Iterable[Command], events: Mapping[str, Any]) -> list[Entry]:
+def introspection(commands: Iterable[Command], events: Mapping[str, Any]) -> list[SchemaEntry]:
     """Every command, event and type. `events` has the TypedDict of each event's data; None for an event without."""
-    return _Schema().of(commands, events)
+    return cast(list[SchemaEntry], _Schema().of(commands, events))
 
 
 class _Schema:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from ..control.commands import Function
     from ..machine import Machine
+
+ChardevInfo = TypedDict("ChardevInfo", {"label": str, "filename": str, "frontend-open": bool})
+"""A back end: its id, where it leads, and whether something uses it."""
 
 
 class CharacterCommands:
@@ -19,7 +22,7 @@ class CharacterCommands:
         """By name."""
         return {"query-chardev": self.query_chardev}
 
-    def query_chardev(self) -> list[dict[str, Any]]:
+    def query_chardev(self) -> list[ChardevInfo]:
         """Where serial ports and monitors lead."""
         backends = self._machine.backends
         there = {**backends.get("monitors", {}), **backends["chardevs"]}

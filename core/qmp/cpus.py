@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from ..errors import SouthbridgeError
 from ..qemu_system.program import program
@@ -12,10 +12,24 @@ if TYPE_CHECKING:
     from ..control.commands import Function
     from ..machine import Machine
 
+Target = Literal["i386", "x86_64"]
 
-def target() -> str:
+Place = TypedDict("Place", {"socket-id": int, "core-id": int, "thread-id": int})
+"""Where a CPU is."""
+CpuInfo = TypedDict(
+    "CpuInfo",
+    {"cpu-index": int, "qom-path": str, "thread-id": int, "props": Place, "target": Target},
+)
+"""A CPU that is there."""
+HotpluggableCpu = TypedDict(
+    "HotpluggableCpu", {"type": str, "vcpus-count": int, "props": Place, "qom-path": NotRequired[str]}
+)
+"""A CPU that there can be."""
+
+
+def target() -> Target:
     """The architecture, as QEMU's emulator of this program's name has it."""
-    return program().removeprefix("southbridge-system-")
+    return "i386" if program().endswith("-i386") else "x86_64"
 
 
 def cpu_driver(machine: Machine) -> str:
@@ -37,7 +51,7 @@ class CpuCommands:
             "inject-nmi": self.inject_nmi,
         }
 
-    def query_cpus_fast(self) -> list[dict[str, Any]]:
+    def query_cpus_fast(self) -> list[CpuInfo]:
         """The CPUs that are there."""
         machine = self._machine
         return [
@@ -51,12 +65,12 @@ class CpuCommands:
             for index in sorted(machine.cpus.plugged)
         ]
 
-    def query_hotpluggable_cpus(self) -> list[dict[str, Any]]:
+    def query_hotpluggable_cpus(self) -> list[HotpluggableCpu]:
         """The CPUs that there can be; those that are there have a path."""
         machine = self._machine
-        found = []
+        found: list[HotpluggableCpu] = []
         for index in reversed(range(machine.cpus.max)):
-            entry: dict[str, Any] = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
+            entry: HotpluggableCpu = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
             if index in machine.cpus.plugged:
                 entry["qom-path"] = _path(machine, index)
             found.append(entry)
@@ -68,7 +82,7 @@ class CpuCommands:
             self._machine.cpus.inject_nmi()
 
 
-def _place(index: int) -> dict[str, int]:
+def _place(index: int) -> Place:
     return {"socket-id": index, "core-id": 0, "thread-id": 0}
 
 

@@ -51,30 +51,31 @@ class Clock(TypedDict):
     offset: int
 
 
-class VncServer(TypedDict):
-    """A VNC server's address."""
+class VncPlace(TypedDict):
+    """Where a VNC server listens, or a client is."""
 
     host: str
     service: str
     family: Family
-    websocket: bool
-    auth: NotRequired[str]
 
 
-class VncClient(TypedDict):
+class VncAddress(VncPlace):
     """A VNC client's address."""
 
-    host: str
-    service: str
-    family: Family
     websocket: bool
+
+
+class VncServer(VncAddress):
+    """A VNC server's address, and how its clients prove who they are."""
+
+    auth: NotRequired[str]
 
 
 class Vnc(TypedDict):
     """A connection to a VNC server."""
 
     server: VncServer
-    client: VncClient
+    client: VncAddress
 
 
 class Progress(TypedDict):

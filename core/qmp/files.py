@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from ..control.commands import Caller, CommandError
 from ..fdsets import FD_SETS
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 NO_FILE = "No file descriptor supplied via SCM_RIGHTS"
 
+Added = TypedDict("Added", {"fdset-id": int, "fd": int})
+"""The set that a descriptor is in now, and its number there."""
+
+
+class FileInfo(TypedDict):
+    """A descriptor of a set, and what its client said of it."""
+
+    fd: int
+    opaque: NotRequired[str]
+
+
+SetInfo = TypedDict("SetInfo", {"fdset-id": int, "fds": list[FileInfo]})
+"""A set."""
+
 
 class FileCommands:
     """The sets belong to the process, not to a machine."""
@@ -21,7 +35,7 @@ class FileCommands:
         """By name."""
         return {"add-fd": self.add_fd, "remove-fd": self.remove_fd, "query-fdsets": self.query_fdsets}
 
-    def add_fd(self, caller: Caller, fdset_id: int | None = None, opaque: str = "") -> dict[str, int]:
+    def add_fd(self, caller: Caller, fdset_id: int | None = None, opaque: str = "") -> Added:
         """Puts the descriptor that came along into a set."""
         if not caller.files:
             raise CommandError(NO_FILE)
@@ -35,15 +49,16 @@ class FileCommands:
         """Closes a descriptor of a set, or all."""
         FD_SETS.remove(fdset_id, fd)
 
-    def query_fdsets(self) -> list[dict[str, Any]]:
+    def query_fdsets(self) -> list[SetInfo]:
         """The sets, and what is in them."""
         return [
             {
                 "fdset-id": number,
-                "fds": [
-                    {"fd": descriptor, **({"opaque": opaque} if opaque else {})}
-                    for descriptor, opaque in entry.files.items()
-                ],
+                "fds": [_info(descriptor, opaque) for descriptor, opaque in entry.files.items()],
             }
             for number, entry in sorted(FD_SETS.sets.items())
         ]
+
+
+def _info(descriptor: int, opaque: str) -> FileInfo:
+    return {"fd": descriptor, "opaque": opaque} if opaque else {"fd": descriptor}

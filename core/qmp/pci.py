@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from ..pci import PciDevice
 from ..pci.bus import PciBus
@@ -27,6 +27,43 @@ CLASSES = {
 """What people call them."""
 UNPLACED = -1
 
+PciId = TypedDict("PciId", {"vendor": int, "device": int, "subsystem-vendor": int, "subsystem": int})
+"""Who made a function."""
+PciClass = TypedDict("PciClass", {"class": int, "desc": NotRequired[str]})
+"""What it is."""
+
+
+class PciRegion(TypedDict):
+    """What one of its base address registers places; sizes and addresses are in bytes."""
+
+    bar: int
+    type: Literal["io", "memory"]
+    size: int
+    address: int
+    prefetch: NotRequired[bool]
+    mem_type_64: NotRequired[bool]
+
+
+class PciFunction(TypedDict):
+    """A function of a card."""
+
+    bus: int
+    slot: int
+    function: int
+    qdev_id: str
+    class_info: PciClass
+    id: PciId
+    irq_pin: int
+    irq: NotRequired[int]
+    regions: list[PciRegion]
+
+
+class PciBusInfo(TypedDict):
+    """A bus with what is on it."""
+
+    bus: int
+    devices: list[PciFunction]
+
 
 class PciCommands:
     """PCI buses and what is on them."""
@@ -38,7 +75,7 @@ class PciCommands:
         """By name."""
         return {"query-pci": self.query_pci}
 
-    def query_pci(self) -> list[dict[str, Any]]:
+    def query_pci(self) -> list[PciBusInfo]:
         """Every bus with its functions, by slot."""
         with self._machine.lock:
             buses = [bus for bus in self._machine.buses.values() if isinstance(bus, PciBus)]
@@ -47,13 +84,13 @@ class PciCommands:
                 for bus in buses
             ]
 
-    def _function(self, bus: PciBus, device: PciDevice) -> dict[str, Any]:
+    def _function(self, bus: PciBus, device: PciDevice) -> PciFunction:
         kind = device.config_read(0x0A, 2)
-        about: dict[str, Any] = {"class": kind}
+        about: PciClass = {"class": kind}
         if kind in CLASSES:
             about["desc"] = CLASSES[kind]
         pin = device.config_read(0x3D, 1)
-        facts: dict[str, Any] = {
+        facts: PciFunction = {
             "bus": bus.number,
             "slot": device.slot,
             "function": device.function,
@@ -68,17 +105,20 @@ class PciCommands:
             "irq_pin": pin,
             "regions": [_region(device, bar) for bar in device.bars()],
         }
-        return facts | ({"irq": device.config_read(0x3C, 1)} if pin else {})
+        if pin:
+            facts["irq"] = device.config_read(0x3C, 1)
+        return facts
 
 
-def _region(device: PciDevice, bar: Bar) -> dict[str, Any]:
+def _region(device: PciDevice, bar: Bar) -> PciRegion:
     address = device.bar_address(bar)
-    facts: dict[str, Any] = {
+    facts: PciRegion = {
         "bar": bar.index,
         "size": bar.size,
         "address": UNPLACED if address is None else address,
         "type": "io" if bar.kind is BarKind.IO else "memory",
     }
     if bar.kind is not BarKind.IO:
-        facts |= {"prefetch": bar.prefetchable, "mem_type_64": bar.kind is BarKind.MEMORY_64}
+        facts["prefetch"] = bar.prefetchable
+        facts["mem_type_64"] = bar.kind is BarKind.MEMORY_64
     return facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from ..control.commands import Function
@@ -13,9 +13,31 @@ SPOKEN = (7, 2, 0)
 """The version of QEMU whose commands these are: clients ask, to know what they may say."""
 
 
-def version() -> dict[str, Any]:
+class Triple(TypedDict):
+    """A version's numbers."""
+
+    major: int
+    minor: int
+    micro: int
+
+
+class VersionInfo(TypedDict):
+    """What query-version tells."""
+
+    qemu: Triple
+    package: str
+
+
+class UuidInfo(TypedDict):
+    """What query-uuid tells."""
+
+    UUID: str
+
+
+def version() -> VersionInfo:
     """As the greeting and query-version have it."""
-    return {"qemu": dict(zip(("major", "minor", "micro"), SPOKEN, strict=True)), "package": ""}
+    major, minor, micro = SPOKEN
+    return {"qemu": {"major": major, "minor": minor, "micro": micro}, "package": ""}
 
 
 class VersionCommands:
@@ -28,6 +50,6 @@ class VersionCommands:
         """By name."""
         return {"query-version": version, "query-uuid": self.query_uuid}
 
-    def query_uuid(self) -> dict[str, str]:
+    def query_uuid(self) -> UuidInfo:
         """The machine's UUID; all zero if it has none."""
         return {"UUID": str(self._machine.identity.uuid or NO_UUID)}

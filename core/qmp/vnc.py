@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from ..errors import SouthbridgeError
+from .events import Family, VncAddress
 
 if TYPE_CHECKING:
     from ..control.commands import Function
     from ..machine import Machine
     from ..rfb.display import RemoteDisplay
+
+Authentication = Literal["none", "vnc", "vencrypt"]
+UnderTls = Literal["x509-none", "x509-vnc"]
+
+
+class VncInfo(TypedDict):
+    """What query-vnc tells."""
+
+    enabled: bool
+    host: NotRequired[str]
+    service: NotRequired[str]
+    family: NotRequired[Family]
+    auth: NotRequired[str]
+    clients: NotRequired[list[VncAddress]]
+
+
+class VncListener(VncAddress):
+    """Where a server listens, and how clients prove there who they are; `vencrypt` is how they do under TLS."""
+
+    auth: Authentication
+    vencrypt: NotRequired[UnderTls]
+
+
+class VncServerInfo(TypedDict):
+    """A server, likewise."""
+
+    id: str
+    server: list[VncListener]
+    clients: list[VncAddress]
+    auth: Authentication
+    vencrypt: NotRequired[UnderTls]
 
 
 class VncCommands:
@@ -35,18 +67,15 @@ class VncCommands:
 
         return {id: display for id, display in displays.items() if isinstance(display, RemoteDisplay)}
 
-    def query_vnc(self) -> dict[str, Any]:
+    def query_vnc(self) -> VncInfo:
         """Where the server listens, and who is connected."""
-        return next((server.describe() for server in self._servers().values()), {"enabled": False})
+        for server in self._servers().values():
+            return {"enabled": True, "auth": server.security.name, "clients": server.peers(), **server.where()}
+        return {"enabled": False}
 
-    def query_vnc_servers(self) -> list[dict[str, Any]]:
+    def query_vnc_servers(self) -> list[VncServerInfo]:
         """Likewise, of each."""
-        found = []
-        for id, server in self._servers().items():
-            info = server.describe()
-            basic = {"websocket": False, **server.where()}
-            found.append({"id": id, "server": [basic], "clients": info["clients"], "auth": info["auth"]})
-        return found
+        return [_server(id, server) for id, server in self._servers().items()]
 
     def change_vnc_password(self, password: str) -> None:
         """Clients that come from now on must know `password`."""
@@ -69,3 +98,20 @@ class VncCommands:
         if not password:
             raise SouthbridgeError("Could not set password: it is empty")
         server.security.password = password
+
+
+def _server(id: str, server: RemoteDisplay) -> VncServerInfo:
+    security, where = server.security, server.where()
+    plain: Literal["none", "vnc"] = "none" if security.password is None else "vnc"
+    listener: VncListener = {
+        "host": where["host"],
+        "service": where["service"],
+        "family": where["family"],
+        "websocket": False,
+        "auth": plain,
+    }
+    info: VncServerInfo = {"id": id, "server": [listener], "clients": server.peers(), "auth": plain}
+    if security.tls is not None:
+        listener["auth"] = info["auth"] = "vencrypt"
+        listener["vencrypt"] = info["vencrypt"] = "x509-none" if plain == "none" else "x509-vnc"
+    return info

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Literal
 
 from ..display import Display, GraphicConsole
 from ..errors import SouthbridgeError
 from ..properties import Property
+from ..qmp.events import VncAddress, VncPlace
 from .security import Security
 from .server import Server, Share
 from .stream import Stream
@@ -28,13 +29,12 @@ class RemoteDisplay(Display):
     """There while the machine runs."""
 
     @abstractmethod
-    def where(self) -> dict[str, str]:
-        """Where it listens, in the words of QMP's query-vnc: `host`, `service`, `family`."""
+    def where(self) -> VncPlace:
+        """Where it listens, in the words of QMP's query-vnc."""
 
-    def describe(self) -> dict[str, Any]:
-        """All of what query-vnc says of it."""
-        there = [] if self.server is None else [_named(stream.peer) for stream in self.server.sessions.values()]
-        return {"enabled": True, "auth": self.security.name, "clients": there, **self.where()}
+    def peers(self) -> list[VncAddress]:
+        """Who is connected, likewise."""
+        return [] if self.server is None else [_named(stream.peer) for stream in self.server.sessions.values()]
 
     async def start(self) -> None:
         """See Display. Raises SouthbridgeError if there is no such console."""
@@ -68,7 +68,7 @@ class RemoteDisplay(Display):
             await server.stop()
 
 
-def _named(peer: str) -> dict[str, Any]:
+def _named(peer: str) -> VncAddress:
     """A client, as query-vnc has it."""
     host, colon, service = peer.rpartition(":")
     if not colon:

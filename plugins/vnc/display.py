@@ -11,6 +11,7 @@ import ssl
 
 from southbridge.errors import SouthbridgeError
 from southbridge.properties import FilePath, Property
+from southbridge.qmp.events import VncPlace
 from southbridge.rfb.display import RemoteDisplay
 from southbridge.rfb.security import Security
 from southbridge.rfb.stream import SocketStream
@@ -62,7 +63,7 @@ class Vnc(RemoteDisplay):
         host, port = address
         return f"vnc://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def where(self) -> dict[str, str]:
+    def where(self) -> VncPlace:
         """See RemoteDisplay."""
         address = self.address
         if isinstance(address, str):

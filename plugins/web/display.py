@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 from southbridge.errors import SouthbridgeError
 from southbridge.properties import FilePath, Property
+from southbridge.qmp.events import VncPlace
 from southbridge.rfb.display import RemoteDisplay
 from southbridge.rfb.security import Security
 
@@ -48,7 +49,7 @@ class Web(RemoteDisplay):
         host, port = self.address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/?token={self.secret}"
 
-    def where(self) -> dict[str, str]:
+    def where(self) -> VncPlace:
         """See RemoteDisplay."""
         host, port = self.address
         return {"host": host, "service": str(port), "family": "ipv6" if ":" in host else "ipv4"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
@@ -18,8 +19,8 @@ Schema = dict[str, dict[str, Any]]
 PATIENCE_S = 60.0
 
 
-def by_name(entries: list[dict[str, Any]]) -> Schema:
-    found = {entry["name"]: entry for entry in entries}
+def by_name(entries: Sequence[Any]) -> Schema:
+    found: Schema = {entry["name"]: entry for entry in entries}
     assert len(found) == len(entries), "names are unique"
     return found
 
@@ -77,7 +78,10 @@ def test_what_is_made_of_annotations() -> None:
     assert [schema[member["type"]]["meta-type"] for member in alternate["members"]] == ["builtin", "array"]
 
 
-def qemus_schema() -> Schema:
+@pytest.fixture(scope="module")
+def theirs() -> Schema:
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("QEMU isn't installed")
     said = '{"execute": "qmp_capabilities"}{"execute": "query-qmp-schema"}{"execute": "quit"}'
     program = ["qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio", "-S"]
     done = subprocess.run(program, input=said, capture_output=True, text=True, timeout=PATIENCE_S)
@@ -90,10 +94,8 @@ def shape(schema: Schema, name: str) -> str:
     return entry["json-type"] if entry["meta-type"] == "builtin" else str(entry["meta-type"])
 
 
-@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU isn't installed")
-def test_what_clients_of_qemu_give_we_take(ours: Schema) -> None:
+def test_what_clients_of_qemu_give_we_take(ours: Schema, theirs: Schema) -> None:
     """Of each command and event that both have, our members are QEMU's: names, types, and what must be given."""
-    theirs = qemus_schema()
     shared = [name for name in ours if name in theirs and ours[name]["meta-type"] in ("command", "event")]
     shared.remove("snapshot-save")  # ours saves to a file; QEMU's starts a job that saves into an image
     assert len(shared) > 50
@@ -103,7 +105,25 @@ def test_what_clients_of_qemu_give_we_take(ours: Schema) -> None:
     assert not wrong, "; ".join(wrong)
 
 
-def compare(ours: Schema, theirs: Schema, here: str, there: str, where: str, wrong: list[str]) -> None:
+def test_what_we_return_clients_of_qemu_know(ours: Schema, theirs: Schema) -> None:
+    """Of each command that both have, our result's members are QEMU's, and what QEMU always tells is there."""
+    shared = [name for name in ours if name in theirs and ours[name]["meta-type"] == "command"]
+    wrong: list[str] = []
+    for name in shared:
+        here, there = ours[name]["ret-type"], theirs[name]["ret-type"]
+        assert (here == "any") == (there == "any"), name
+        compare(ours, theirs, here, there, name, wrong, result=True)
+    assert not wrong, "; ".join(wrong)
+
+
+def test_the_schema_is_as_it_says_itself() -> None:
+    commands = all_commands(Machine(memory=MiB))
+    commands.find("query-qmp-schema").result.check(introspection(commands.all(), EVENTS), "schema")
+
+
+def compare(
+    ours: Schema, theirs: Schema, here: str, there: str, where: str, wrong: list[str], *, result: bool = False
+) -> None:
     """Adds to `wrong` where the type `here` isn't like QEMU's type `there`."""
     kind = shape(ours, here)
     if {kind, shape(theirs, there)} == {"string", "enum"} or kind == "value":
@@ -114,16 +134,31 @@ def compare(ours: Schema, theirs: Schema, here: str, there: str, where: str, wro
         more = set(ours[here]["values"]) - set(theirs[there]["values"])
         wrong.extend(f"{where}: {value}" for value in more)
     elif kind == "array":
-        compare(ours, theirs, ours[here]["element-type"], theirs[there]["element-type"], f"{where}[]", wrong)
+        compare(
+            ours, theirs, ours[here]["element-type"], theirs[there]["element-type"], f"{where}[]", wrong, result=result
+        )
     elif kind == "object":
         known = {member["name"]: member for member in theirs[there]["members"]}
-        for variant in theirs[there].get("variants", []):
-            known |= {member["name"]: member for member in theirs[variant["type"]]["members"]}
-        for member in ours[here]["members"]:
-            place = f"{where}.{member['name']}"
-            if member["name"] not in known:
+        cases = {variant["case"]: variant["type"] for variant in theirs[there].get("variants", [])}
+        mine = {member["name"]: member for member in ours[here]["members"]}
+        if result:
+            always = [name for name in known if "default" not in known[name]]
+            wrong.extend(f"{where}.{name}: QEMU always tells" for name in always if not told(mine, name))
+        if "variants" not in ours[here]:
+            for case in cases.values():
+                known |= {member["name"]: member for member in theirs[case]["members"]}
+        for variant in ours[here].get("variants", []):
+            case = variant["case"]
+            compare(ours, theirs, variant["type"], cases[case], f"{where}({case})", wrong, result=result)
+        for name, member in mine.items():
+            place = f"{where}.{name}"
+            if name not in known:
                 wrong.append(f"{place}: QEMU has none")
                 continue
-            if "default" not in member and "default" in known[member["name"]]:
+            if not result and "default" not in member and "default" in known[name]:
                 wrong.append(f"{place}: must be given, and not with QEMU")
-            compare(ours, theirs, member["type"], known[member["name"]]["type"], place, wrong)
+            compare(ours, theirs, member["type"], known[name]["type"], place, wrong, result=result)
+
+
+def told(members: Schema, name: str) -> bool:
+    return name in members and "default" not in members[name]

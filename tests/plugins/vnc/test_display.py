@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from southbridge.control.qapi import kind_of
 from southbridge.display import GraphicConsole
 from southbridge.errors import SouthbridgeError
 from southbridge.hookspecs import hookimpl
 from southbridge.machine import Machine
 from southbridge.plugins.vnc import Vnc
-from southbridge.qmp.vnc import VncCommands
+from southbridge.qmp.vnc import VncCommands, VncServerInfo
 from southbridge.rfb import des, security
 from southbridge.units import MiB
 
@@ -254,11 +255,26 @@ def test_what_query_vnc_says() -> None:
         assert commands.query_vnc() == {"enabled": True, "auth": "none", "clients": [client], **where}
         (server,) = commands.query_vnc_servers()
         assert server["id"] == "screen"
-        assert server["server"] == [{"websocket": False, **where}]
+        assert server["server"] == [{"websocket": False, "auth": "none", **where}]
         with pytest.raises(SouthbridgeError, match="the server was started without one"):
             commands.change_vnc_password("secret")
 
     run(test)
+
+
+def test_what_is_said_of_tls(tmp_path: Path) -> None:
+    """query-vnc-servers has an enum for each step; query-vnc has it all in a word."""
+    certificate, key = make_certificate(tmp_path)
+
+    async def test(served: Served) -> None:
+        commands = VncCommands(served.machine)
+        assert commands.query_vnc()["auth"] == "vencrypt+x509+vnc"
+        (server,) = commands.query_vnc_servers()
+        kind_of(VncServerInfo).check(server, "server")
+        for one in (server, server["server"][0]):
+            assert (one["auth"], one["vencrypt"]) == ("vencrypt", "x509-vnc")
+
+    run(test, tls_certificate=certificate, tls_key=key, password="secret")
 
 
 def test_clients_that_come_and_go_are_announced() -> None:

@@ -131,7 +131,7 @@ def test_the_screens_websocket() -> None:
             assert (await connection.receive()).data == b"\1\1"
             assert (await connection.receive()).data == bytes(4)
             assert len((await connection.receive()).data) == 24 + len("shown")
-            assert display.describe()["clients"]
+            assert display.peers()
 
     serve(test)
 

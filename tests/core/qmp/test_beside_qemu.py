@@ -1,0 +1,85 @@
+"""The same said to our program and to QEMU: answers have one form, refusals one class and text."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from southbridge import Machine, MiB
+from southbridge.control.server import all_commands
+
+from tests.core.qemu_system.program import PROGRAM
+from tests.core.qmp.conversations import form
+
+PATIENCE_S = 60.0
+QEMU = "qemu-system-i386"
+OPTIONS = ("-machine", "pc", "-nodefaults", "-display", "none", "-S", "-m", "32", "-smp", "1,maxcpus=2")
+
+Request = tuple[str, dict[str, Any]]
+
+ANSWERED: list[Request] = [
+    ("query-version", {}),
+    ("query-uuid", {}),
+    ("query-status", {}),
+    ("query-chardev", {}),
+    ("query-cpus-fast", {}),
+    ("query-hotpluggable-cpus", {}),
+    ("query-fdsets", {}),
+    ("query-vnc", {}),
+    ("query-vnc-servers", {}),
+]
+REFUSED: list[Request] = [
+    ("add-fd", {}),
+    ("add-fd", {"fdset-id": "none"}),
+    ("query-version", {"more": 1}),
+    ("remove-fd", {"fdset-id": 5}),
+    ("no-such-command", {}),
+]
+
+
+def said(program: str | Path, folder: Path, accelerator: str) -> list[Any]:
+    """What `program` answers to each request, in turn."""
+    requests = [("qmp_capabilities", {}), *ANSWERED, *REFUSED, ("query-pci", {}), ("quit", {})]
+    text = "".join(json.dumps({"execute": name, "arguments": given, "id": "ours"}) + "\n" for name, given in requests)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / f"qmp-{accelerator}"))
+        listener.listen()
+        descriptor = listener.fileno()
+        command = [program, *OPTIONS, "-accel", accelerator, "-vnc", f"unix:{folder}/{accelerator}"]
+        command += ["-chardev", f"socket,id=qmp,fd={descriptor},server=on", "-mon", "qmp,mode=control"]
+        with subprocess.Popen(command, pass_fds=[descriptor]) as process, socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.settimeout(PATIENCE_S)
+                client.connect(listener.getsockname())
+                client.sendall(text.encode())
+                answers: list[Any] = []
+                with client.makefile() as lines:
+                    while len(answers) < len(requests):  # how the program hangs up after that is its own affair
+                        message = json.loads(lines.readline())
+                        if message.get("id") == "ours":
+                            answers.append(message)
+                process.wait(PATIENCE_S)
+            finally:
+                process.kill()
+    return answers[1:-1]
+
+
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason="QEMU isn't installed")
+def test_one_exchange(tmp_path: Path) -> None:
+    ours, theirs = said(PROGRAM, tmp_path, "unicorn"), said(QEMU, tmp_path, "tcg")
+    commands = all_commands(Machine(memory=MiB))
+    count = len(ANSWERED)
+    for (name, _), our, their in zip(ANSWERED, ours, theirs, strict=False):
+        commands.find(name).result.check(our["return"], name)
+        assert form(our["return"]) == form(their["return"]), name
+    for our, their in zip(ours[count:-1], theirs[count:-1], strict=True):
+        assert our["error"] == their["error"]
+    (our_bus,), (their_bus,) = ours[-1]["return"], theirs[-1]["return"]
+    commands.find("query-pci").result.check([our_bus], "query-pci")
+    bridge = our_bus["devices"][0]
+    assert form(bridge) == form(their_bus["devices"][0])
