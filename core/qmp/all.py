@@ -13,6 +13,7 @@ from .memory import MemoryCommands
 from .network import NetworkCommands
 from .pci import PciCommands
 from .screen import ScreenCommands
+from .target import TargetCommands
 from .version import VersionCommands
 from .vnc import VncCommands
 from .xen import XenCommands
@@ -26,6 +27,7 @@ def commands(machine: Machine) -> dict[str, Function]:
     """All of them, for `machine`, by name."""
     parts = (
         VersionCommands(machine),
+        TargetCommands(machine),
         CpuCommands(machine),
         CharacterCommands(machine),
         MediaCommands(machine),

@@ -75,6 +75,22 @@ def test_who_it_is(converse: Callable[..., None]) -> None:
     converse(talk, "-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 
+def test_what_it_can_be(converse: Callable[..., None]) -> None:
+    async def talk(client: Any) -> None:
+        machines = {machine["name"]: machine for machine in await client.execute("query-machines")}
+        assert machines.keys() == {"pc-i440fx-7.2", "xenfv-4.2", "none"}
+        assert [name for name, machine in machines.items() if machine.get("is-default")] == ["pc-i440fx-7.2"]
+        assert machines["none"]["cpu-max"] == 1
+        models = {model["name"]: model for model in await client.execute("query-cpu-definitions")}
+        assert models["qemu64"]["typename"] == "qemu64-i386-cpu"
+        assert [name for name, model in models.items() if not model["migration-safe"]] == ["host"]
+        assert await client.execute("query-kvm") == {"enabled": False, "present": True}
+        (memory,) = await client.execute("query-memdev")
+        assert memory["size"] == 32 << 20
+
+    converse(talk)
+
+
 def test_memory_and_cpus(converse: Callable[..., None], tmp_path: Path) -> None:
     """The reset vector's firmware is a far jump."""
 
