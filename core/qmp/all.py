@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .block import BlockCommands
 from .character import CharacterCommands
 from .cpus import CpuCommands
 from .files import FileCommands
@@ -30,6 +31,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         TargetCommands(machine),
         CpuCommands(machine),
         CharacterCommands(machine),
+        BlockCommands(machine),
         MediaCommands(machine),
         MemoryCommands(machine),
         NetworkCommands(machine),

@@ -31,6 +31,7 @@ ANSWERED: list[Request] = [
     ("query-kvm", {}),
     ("query-target", {}),
     ("query-memdev", {}),
+    ("query-block", {}),
     ("query-hotpluggable-cpus", {}),
     ("query-fdsets", {}),
     ("query-vnc", {}),
@@ -53,7 +54,14 @@ def said(program: str | Path, folder: Path, accelerator: str) -> list[Any]:
         listener.bind(str(folder / f"qmp-{accelerator}"))
         listener.listen()
         descriptor = listener.fileno()
+        disk, disc = folder / "disk.img", folder / "disc.iso"
+        for image in (disk, disc):
+            image.write_bytes(bytes(MiB))
+        drives = [f"id=d0,if=none,format=raw,file={disk}", f"id=cd,if=none,format=raw,readonly=on,file={disc}"]
+        cards = ["ide-hd,id=hd0,drive=d0,bus=ide.0", "ide-cd,id=cd0,drive=cd,bus=ide.1", "ide-cd,id=cd1,bus=ide.0"]
         command = [program, *OPTIONS, "-accel", accelerator, "-vnc", f"unix:{folder}/{accelerator}"]
+        command += [word for drive in drives for word in ("-drive", drive)]
+        command += [word for card in cards for word in ("-device", card)]
         command += ["-chardev", f"socket,id=qmp,fd={descriptor},server=on", "-mon", "qmp,mode=control"]
         with subprocess.Popen(command, pass_fds=[descriptor]) as process, socket.socket(socket.AF_UNIX) as client:
             try:

@@ -138,6 +138,25 @@ def test_discs(converse: Callable[..., None], tmp_path: Path) -> None:
     converse(talk, *options)
 
 
+def test_what_lies_in_the_drives(converse: Callable[..., None], tmp_path: Path) -> None:
+    async def talk(client: Any) -> None:
+        (drive,) = await client.execute("query-block")
+        assert (drive["device"], drive["qdev"], drive["tray_open"]) == ("cd", "drive", False)
+        node = drive["inserted"]
+        assert (node["file"], node["ro"], node["image"]["virtual-size"]) == (f"{tmp_path}/cd1.iso", True, 1 << 20)
+        assert await client.execute("query-named-block-nodes") == [node]
+        await client.execute("eject", {"id": "drive"})
+        (drive,) = await client.execute("query-block")
+        assert drive["tray_open"]
+        assert "inserted" not in drive
+        assert await client.execute("query-named-block-nodes") == []
+        await client.execute("blockdev-change-medium", {"id": "drive", "filename": f"{tmp_path}/cd2.iso"})
+        (drive,) = await client.execute("query-block")
+        assert (drive["inserted"]["file"], drive["tray_open"]) == (f"{tmp_path}/cd2.iso", False)
+
+    converse(talk)
+
+
 def test_files_that_come_along(converse: Callable[..., None], tmp_path: Path) -> None:
     async def talk(qmp: Any) -> None:
         assert "No file descriptor supplied" in await refused(qmp.execute("add-fd"))
