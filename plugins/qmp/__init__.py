@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from southbridge.control.server import ControlServer
+from southbridge.properties import Property
 from southbridge.socket_monitor import SocketMonitor
+
+if TYPE_CHECKING:
+    from .standard_streams import StandardStreams
 
 
 class Qmp(SocketMonitor):
     """QMP: for many clients at a Unix or TCP socket, or at an inherited one that listens; or for one whom it meets."""
 
+    places = (*SocketMonitor.places, "stdio")
+
+    stdio: bool = Property(False, doc="Whether the client is at standard input and output.")
+
+    _streams: StandardStreams | None = None
     _server: ControlServer | None = None
 
     @property
@@ -16,6 +27,21 @@ class Qmp(SocketMonitor):
         """See Monitor."""
         start = "" if self._server is not None and self._server.busy else "disconnected:"
         return f"{start}{self.place}"
+
+    @property
+    def place(self) -> str:
+        """See SocketMonitor."""
+        return "stdio" if self.stdio else super().place
+
+    def reach(self) -> None:
+        """See SocketMonitor."""
+        if self.stdio:
+            from .standard_streams import StandardStreams  # which few machines need
+
+            self._streams = StandardStreams()
+            self.peer = self._streams.peer
+        else:
+            super().reach()
 
     async def start(self) -> None:
         """See Monitor."""
@@ -28,3 +54,10 @@ class Qmp(SocketMonitor):
         """See Monitor."""
         if self._server is not None:
             await self._server.stop()
+
+    def close(self) -> None:
+        """See Monitor."""
+        super().close()
+        if self._streams is not None:
+            self._streams.close()
+            self._streams = None
