@@ -241,6 +241,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 backend = StdioChardev()
 backend.open()
 loop = asyncio.new_event_loop()
+loop.add_signal_handler(signal.SIGUSR1, print)  # so that each signal wakes it, as it does a machine's
 backend.start(loop, threading.RLock())
 os.write(1, b"ready")
 if sys.argv[1] == "raise":
@@ -275,5 +276,8 @@ def test_the_terminal_is_given_back_however_the_program_ends(
         if number is not None:
             assert not termios.tcgetattr(program)[3] & termios.ECHO
             process.send_signal(number)
-        assert process.wait(30) == status
+        try:
+            assert process.wait(30) == status
+        finally:
+            process.kill()
     assert termios.tcgetattr(program) == before
