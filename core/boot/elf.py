@@ -78,6 +78,8 @@ def _parse(data: bytes) -> Elf:
     notes: list[tuple[bytes, int, bytes]] = []
     for index in range(number):
         at = table + index * size
+        if at > len(data):
+            raise BadElf("it is cut short: its program headers lie beyond its end")
         if wide:
             kind, _, offset, _, address, length, memory = struct.unpack_from("<IIQQQQQ", data, at)
         else:

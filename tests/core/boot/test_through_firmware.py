@@ -145,6 +145,13 @@ def test_damage_never_raises_anything_else(image: bytes, protocol: str, data: st
         assert error.what in ("kernel", "boot_protocol", "cmdline", "initrd")
 
 
+def test_program_headers_beyond_any_address() -> None:
+    damaged = bytearray(elf())
+    damaged[39] = 128  # e_phoff's highest byte
+    with pytest.raises(CannotStart, match="program headers lie beyond its end"):
+        offer(machine_with(), Kernel(bytes(damaged)), b"", b"")
+
+
 @given(st.binary(max_size=0x300), st.sampled_from([b"", b"\x7fELF\2\1\1", b"\x7fELF\1\1\1"]))
 def test_random_headers(data: bytes, magic: bytes) -> None:
     with pytest.raises((CannotStart, DoesNotFit)):
