@@ -22,7 +22,7 @@ class MemoryRange(NamedTuple):
     kind: int = 1
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class A20Gate:
     """Address line 20: open while any of its sources opens it (port 92h, the keyboard controller)."""
 

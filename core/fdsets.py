@@ -18,7 +18,7 @@ PATH = re.compile(r"/dev/fdset/([0-9]{1,9})")
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class FdSet:
     """`files` are descriptors, with what the client said of each."""
 

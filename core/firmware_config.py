@@ -12,7 +12,7 @@ from typing import NamedTuple
 Contents = bytes | Callable[[], bytes]
 
 
-@dataclass(frozen=True)
+@dataclass
 class BootDevice:
     """A device to boot from, as firmware finds it: `index` ascending, `path` in Open Firmware's form."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .construct import make_device
@@ -127,7 +126,7 @@ class Hotplug:
         machine = self._machine
         assert machine.description is not None
         placed = {id: _placed(part, machine.devices.get(id)) for id, part in parts.items()}
-        machine.description = replace(machine.description, sections={**machine.description.sections, "devices": placed})
+        machine.description = machine.description._replace(sections={**machine.description.sections, "devices": placed})
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -158,11 +157,11 @@ def _backends_of(device: Device) -> dict[str, Any]:
 def _placed(part: Part, device: Device | None) -> Part:
     """With its slot on a PCI bus, or its port of a USB bus."""
     if isinstance(device, PciDevice) and "addr" in part.cls.properties():
-        return replace(part, values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})
+        return part._replace(values={**part.values, "addr": f"{device.slot:02x}.{device.function}"})
     if "port" not in part.cls.properties():
         return part
     from .usb import UsbDevice  # only for machines that have some
 
     if isinstance(device, UsbDevice):
-        return replace(part, values={**part.values, "port": device.port_number})
+        return part._replace(values={**part.values, "port": device.port_number})
     return part

@@ -46,7 +46,7 @@ FilePath = Annotated[Path, Converted(_path, {"type": "string", "format": "path"}
 """A file's path; relative ones are relative to the description that names them."""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class PropertySpec:
     """The declaration of one property. `section` is set for a link: the part of the description that its id is in."""
 

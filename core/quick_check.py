@@ -77,6 +77,8 @@ def _satisfied(value: Any, name: str, limit: Any) -> bool:
         return _NUMBERS[name](value, limit)
     if name in _LENGTHS and type(value) is str:
         return _LENGTHS[name](value, limit)
+    if name == "pattern" and type(value) is str and value.isascii() and value.isprintable():
+        return re.search(limit, value) is not None  # for other text Python's expressions and pydantic's may differ
     return name in _SAID
 
 

@@ -48,7 +48,7 @@ class Bucket:
         weakref.finalize(self._array, gone).atexit = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Lock:
     """Bytes that stay mapped until they are unlocked."""
 
@@ -56,7 +56,7 @@ class Lock:
     bucket: Bucket | None
 
 
-@dataclass
+@dataclass(eq=False)
 class Statistics:
     """What a mapcache has done. A hit is an access that found its bucket mapped."""
 

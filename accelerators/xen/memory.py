@@ -8,7 +8,6 @@ ROM, and video memory that isn't the hypervisor's, are this process's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from southbridge.errors import GuestMemoryError
 from southbridge.hookspecs import hookimpl
@@ -20,11 +19,14 @@ from southbridge.memory.space import AddressSpace
 from .mapcache import Lock, MapCache
 
 
-@dataclass(frozen=True, slots=True)
 class LockedMapping(Mapping):
     """A mapping of the domain's memory."""
 
-    lock: Lock
+    __slots__ = ("lock",)
+
+    def __init__(self, address: int, view: memoryview, writable: bool, lock: Lock) -> None:
+        super().__init__(address, view, writable)
+        self.lock = lock
 
 
 class DomainMemory:

@@ -35,7 +35,7 @@ _FIXED = 0x10
 """Linux's MAP_FIXED."""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Piece:
     """A block in the domain that moves."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .aml import AcpiError
@@ -34,8 +33,7 @@ class Placed(NamedTuple):
     tables: bytes
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """A block of memory that tables' pointers lead to, and that a device wants to know the address of.
 
     `name` is a file of the firmware's that has the contents. The address is written to the file `answer`, 8 bytes, by

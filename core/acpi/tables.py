@@ -36,8 +36,7 @@ class Checksum(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """One table. `name` is its own in a machine's set of tables."""
 
     name: str
@@ -99,7 +98,7 @@ NO_LATENCY = 0xFFF
 """A latency beyond those of C2 and C3: the CPU doesn't have these states."""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class PowerManagement:
     """What the FADT says of the machine's fixed hardware. Addresses are ports."""
 
@@ -153,7 +152,7 @@ def fadt(power: PowerManagement) -> Table:
 # --- MADT ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Interrupts:
     """What the MADT says."""
 

@@ -76,7 +76,7 @@ def qmp_capabilities(caller: Caller, enable: list[Literal["oob"]] | None = None)
     caller.capabilities = frozenset(enable or ())
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False, eq=False)
 class Command:
     """One command."""
 

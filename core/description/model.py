@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,8 +36,7 @@ _OWN_KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus
 KEYS = (*_OWN_KEYS, *IDENTITY_KEYS, *BOOT_KEYS, *SECTIONS)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One device or back end: its class, and its properties as written; relative paths in them have been resolved."""
 
     section: str
@@ -77,8 +75,7 @@ class Choice(NamedTuple):
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """A machine, as it was described. `memory` is in bytes."""
 
     name: str

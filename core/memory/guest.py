@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from ..errors import GuestMemoryError
 from ..hookspecs import hookimpl
@@ -12,16 +11,18 @@ from .regions import Section
 from .space import AddressSpace
 
 
-@dataclass(frozen=True, slots=True)
 class Mapping:
     """Host access to guest memory, from `memory_map` until `memory_unmap`.
 
     `view` may be shorter than what was asked for; it isn't writable unless the mapping was made for writing.
     """
 
-    address: int
-    view: memoryview
-    writable: bool
+    __slots__ = ("address", "view", "writable")
+
+    def __init__(self, address: int, view: memoryview, writable: bool) -> None:
+        self.address = address
+        self.view = view
+        self.writable = writable
 
     def __len__(self) -> int:
         return len(self.view)

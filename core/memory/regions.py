@@ -5,7 +5,7 @@ show a part of another region somewhere else. An address space flattens the tree
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .ram import RamBlock
@@ -59,7 +59,7 @@ class Region:
             parent.changed()
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Child:
     """A region's place in a container."""
 
@@ -217,27 +217,36 @@ class Io(Region):
         return []
 
 
-@dataclass(frozen=True, slots=True)
 class Section:
     """A piece of a flattened address space: `size` bytes at `start`, answered by `region` from `offset` on."""
 
-    start: int
-    size: int
-    region: Ram | Io
-    offset: int
-    readonly: bool
-    end: int = field(init=False, compare=False)
-    """The first address behind it."""
-    ram: RamBlock | None = field(init=False, compare=False)
-    """The memory behind it, if it is RAM or ROM."""
-    block_offset: int = field(init=False, compare=False)
-    """Where in that memory it starts."""
+    __slots__ = ("block_offset", "end", "offset", "ram", "readonly", "region", "size", "start")
 
-    def __post_init__(self) -> None:
-        memory = self.region if isinstance(self.region, Ram) else None
-        object.__setattr__(self, "end", self.start + self.size)
-        object.__setattr__(self, "ram", memory.block if memory else None)
-        object.__setattr__(self, "block_offset", memory.offset + self.offset if memory else 0)
+    def __init__(self, start: int, size: int, region: Ram | Io, offset: int, readonly: bool) -> None:
+        self.start = start
+        self.size = size
+        self.region = region
+        self.offset = offset
+        self.readonly = readonly
+        self.end = start + size
+        """The first address behind it."""
+        memory = region if isinstance(region, Ram) else None
+        self.ram: RamBlock | None = memory.block if memory else None
+        """The memory behind it, if it is RAM or ROM."""
+        self.block_offset = memory.offset + offset if memory else 0
+        """Where in that memory it starts."""
+
+    def _values(self) -> tuple[object, ...]:
+        return self.start, self.size, self.region, self.offset, self.readonly
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Section) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        return f"Section{self._values()}"
 
     @property
     def is_ram(self) -> bool:

@@ -86,7 +86,7 @@ class Asked(NamedTuple):
     about: str = ""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class NumaNode:
     """A `-numa node`. `memory` in bytes, 0 for its share of what no other node has."""
 

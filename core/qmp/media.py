@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..block import BlockBackend, RemovableMedia
@@ -119,7 +118,7 @@ class MediaCommands:
         description = self._machine.description
         if description is not None:
             sections = {**description.sections, "blockdevs": {**description.sections["blockdevs"], part.id: part}}
-            self._machine.description = replace(description, sections=_with_drive(sections, name, part.id))
+            self._machine.description = description._replace(sections=_with_drive(sections, name, part.id))
 
     def _forget(self, name: str, backend: BlockBackend) -> None:
         there = self._machine.backends["blockdevs"]
@@ -129,7 +128,7 @@ class MediaCommands:
         if description is not None:
             left = {id: part for id, part in description.sections["blockdevs"].items() if id in there}
             sections = {**description.sections, "blockdevs": left}
-            self._machine.description = replace(description, sections=_with_drive(sections, name, None))
+            self._machine.description = description._replace(sections=_with_drive(sections, name, None))
 
 
 _NOWHERE = Location("", 0, 0)
@@ -143,4 +142,4 @@ def _with_drive(sections: dict[str, Any], device: str, drive: str | None) -> dic
     values = {key: value for key, value in part.values.items() if key != "drive"}
     if drive is not None:
         values["drive"] = drive
-    return {**sections, "devices": {**sections["devices"], device: replace(part, values=values)}}
+    return {**sections, "devices": {**sections["devices"], device: part._replace(values=values)}}

@@ -16,10 +16,12 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
+from southbridge.module_archive import make_archive
 
 from tests.lab.image import file_system
 from tests.linux.packages import cache_folder, locked
@@ -28,6 +30,7 @@ PYTHON = (3, 11)
 """Debian bookworm's."""
 NOT_NEEDED = ("unicorn",)
 """Requirements that are for other accelerators."""
+IMPORTED_AT_START = ("yaml", "pluggy")
 PROGRAM = "/opt/southbridge/southbridge-system-i386"
 """Where it is in dom0."""
 QEMU = "/usr/libexec/xen-qemu-system-i386"
@@ -37,6 +40,9 @@ _START = """\
 #!/usr/bin/python3 -IS
 import sys
 sys.path += ["/opt/southbridge/packages", "/opt/packages"]
+from southbridge.module_archive import import_from
+import_from("/opt/packages/modules")
+import_from("/opt/southbridge/modules")
 from southbridge.qemu_system.main import main
 sys.exit(main())
 """
@@ -81,6 +87,7 @@ def _packages() -> Path:
             with tempfile.TemporaryDirectory(dir=folder) as work:
                 _fetch(wanted, Path(work, "root"))
                 _compile(Path(work, "root"))
+                _archive(Path(work, "root"), Path(work, "root", "modules"), IMPORTED_AT_START, at="/opt/packages")
                 file_system(Path(work, "root"), Path(work, "disk"))
                 Path(work, "disk").rename(target)
     return target
@@ -115,6 +122,7 @@ def _project() -> Path:
     shutil.copytree(_source(site), packages / "southbridge", symlinks=False, ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copytree(metadata, packages / metadata.name)
     _compile(packages)
+    _archive(packages, root / "modules", ("southbridge",), at="/opt/southbridge/packages")
     (root / "southbridge-system-i386").write_text(_START)
     (root / "southbridge-system-i386").chmod(0o755)
     file_system(root, folder / "disk")
@@ -128,6 +136,11 @@ def _source(site: Path) -> Path:
         return site / "southbridge"
     (link,) = site.glob("__editable__.southbridge-*.pth")
     return Path(link.read_text().strip()) / "southbridge"
+
+
+def _archive(root: Path, target: Path, packages: Sequence[str], at: str) -> None:
+    if sys.version_info[:2] == PYTHON:
+        make_archive(root, target, packages, at)
 
 
 def _compile(folder: Path) -> None:
