@@ -277,6 +277,13 @@ class Extension:
         Called on the main loop's thread, without the lock, when the socket begins to serve.
         """
 
+    @hookspec
+    def monitor_info(self, machine: Machine, topic: str) -> str | None:
+        """What this has to say to `info TOPIC` of the monitor for people, in lines; None for nothing.
+
+        Called with the machine lock held.
+        """
+
 
 GROUPS = (
     GuestMemory,

@@ -7,7 +7,9 @@ from .net import NetworkBackend
 
 
 def can_be_shared(backend: object) -> bool:
-    """Whether more than one may use it: an image that nobody writes to, a hub."""
+    """Whether more than one may use it: an image that nobody writes to, a hub, a terminal."""
+    if hasattr(backend, "attach_monitor"):
+        return True
     if isinstance(backend, NetworkBackend):
         return backend.shared
     return isinstance(backend, BlockBackend) and not backend.writable

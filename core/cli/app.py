@@ -107,6 +107,14 @@ def powerdown(machine_id: MachineId) -> None:
 
 
 @app.command()
+def monitor(machine_id: MachineId) -> None:
+    """Says QEMU's monitor words to a running machine: type them, or pipe them in."""
+    from .monitor import attend
+
+    attend(machine_id)
+
+
+@app.command()
 def wakeup(machine_id: MachineId) -> None:
     """Wakes a machine that is suspended."""
     from .control import wake_up

@@ -16,6 +16,7 @@ from ..exchange import name_of
 from ..life import OFF, ResetReason, RunState, ShutdownReason
 from ..qmp.all import commands as qemu_commands
 from ..qmp.events import EVENTS, PROGRESS
+from ..qmp.human import HumanCommand
 from .commands import CommandError, Commands, early
 from .input import InputCommands
 from .schema_entries import SchemaEntry
@@ -94,6 +95,7 @@ class MachineCommands:
             ("snapshot-save", self.snapshot_save),
             ("input-send-event", InputCommands(machine).send),
             ("send-key", InputCommands(machine).send_key),
+            ("human-monitor-command", HumanCommand(machine, self.commands).human_monitor_command),
         ):
             self.commands.add_own(name, function)
 

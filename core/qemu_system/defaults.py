@@ -5,11 +5,10 @@ QEMU's manual, "-nodefaults": a serial port, a monitor, a CD-ROM and a floppy dr
 
 from __future__ import annotations
 
-from ..discovery import names
 from .draft import Draft, Drive, Part
 from .options.block import CDROM_PLACE
 from .options.display import CARD_DRIVERS, graphics_card
-from .options.monitors import add_monitor
+from .options.monitors import PEOPLES, add_monitor
 from .options.network import default_network
 
 CDROM_DRIVERS = ("ide-cd", "ide-hd")
@@ -53,6 +52,12 @@ def _terminal(draft: Draft) -> None:
         draft.given.add("serial")
         draft.chardevs["serial0"] = Part("serial0", "stdio", {}, "-nographic")
         draft.serials.append("serial0")
-    elif draft.defaults and "monitor" not in draft.given and "hmp" in names("monitors"):
+        if "monitor" not in draft.given:
+            add_monitor(draft, PEOPLES, "serial0", "")
+    elif draft.defaults and "monitor" not in draft.given and not _has_terminal(draft):
         draft.chardevs["monitor0"] = Part("monitor0", "stdio", {}, "-nographic")
-        add_monitor(draft, "hmp", "monitor0", "")
+        add_monitor(draft, PEOPLES, "monitor0", "")
+
+
+def _has_terminal(draft: Draft) -> bool:
+    return any(isinstance(made, Part) and made.type == "stdio" for made in draft.chardevs.values())

@@ -17,12 +17,26 @@ from ..errors import SouthbridgeError
 from .sandbox import enter_sandbox
 
 NEEDED_LATER = (
-    *("southbridge.control", "southbridge.qmp", "southbridge.description", "southbridge.memory", "southbridge.usb"),
+    *(
+        "southbridge.control",
+        "southbridge.qmp",
+        "southbridge.hmp",
+        "southbridge.description",
+        "southbridge.memory",
+        "southbridge.usb",
+    ),
     *("southbridge.acpi", "asyncio"),
 )
 """Packages, all of whose modules a running machine may import late."""
 ALSO_NEEDED = (
-    *("southbridge.machine_state", "southbridge.device_state", "pydantic.main", "pydantic.type_adapter", "uuid"),
+    *(
+        "southbridge.machine_state",
+        "southbridge.device_state",
+        "southbridge.register_view",
+        "pydantic.main",
+        "pydantic.type_adapter",
+        "uuid",
+    ),
     *("concurrent.futures.thread", "difflib", "tempfile", "traceback"),
     *("encodings.idna", "encodings.latin_1", "encodings.ascii"),
 )

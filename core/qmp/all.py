@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .actions import ActionCommands
 from .block import BlockCommands
 from .character import CharacterCommands
 from .cpus import CpuCommands
 from .files import FileCommands
-from .human import HumanCommands
 from .media import MediaCommands
 from .memory import MemoryCommands
 from .network import NetworkCommands
@@ -32,6 +32,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         CpuCommands(machine),
         CharacterCommands(machine),
         BlockCommands(machine),
+        ActionCommands(machine),
         MediaCommands(machine),
         MemoryCommands(machine),
         NetworkCommands(machine),
@@ -40,6 +41,5 @@ def commands(machine: Machine) -> dict[str, Function]:
         ScreenCommands(machine),
         VncCommands(machine),
         XenCommands(machine),
-        HumanCommands(machine),
     )
     return {name: function for part in parts for name, function in part.commands().items()}

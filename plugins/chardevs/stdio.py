@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import ClassVar
 
+from southbridge.chardev import CharFrontend
 from southbridge.charstream import CHUNK, StreamCharBackend
 from southbridge.errors import SouthbridgeError
 
@@ -20,6 +21,7 @@ ESCAPE = 0x01  # Ctrl-A
 HELP = b"""\r
 C-a h    show this help\r
 C-a x    end the machine\r
+C-a c    change between the guest and the monitor, if there is one\r
 C-a C-a  send C-a to the guest\r
 """
 
@@ -39,6 +41,9 @@ class StdioChardev(StreamCharBackend):
     output_fd: int = 1
 
     _in_use: ClassVar[set[int]] = set()  # a process has one standard input, whatever the number of its machines
+
+    _monitor: CharFrontend | None = None
+    _guest_has_input = True
 
     _claimed = False
     _terminal: RawTerminal | None = None
@@ -60,6 +65,18 @@ class StdioChardev(StreamCharBackend):
             None if self._reader is None else self._reader.number,
             None if self._writer is None else self._writer.number,
         )
+
+    @property
+    def in_use(self) -> bool:
+        """See CharBackend."""
+        return self.frontend is not None or self._monitor is not None
+
+    def attach_monitor(self, monitor: CharFrontend) -> None:
+        """Ctrl-A C has input go to `monitor`, and back to the device; without a device it has all of it."""
+        if self._monitor is not None:
+            raise SouthbridgeError("stdio: there is another monitor already")
+        self._monitor = monitor
+        self._guest_has_input = self.frontend is not None
 
     def start(self, loop: asyncio.AbstractEventLoop, lock: threading.RLock) -> None:
         """Makes a terminal raw, and begins to move bytes."""
@@ -103,17 +120,18 @@ class StdioChardev(StreamCharBackend):
 
     def _deliver(self) -> None:
         """Hands the front end what it has room for."""
-        if self.frontend is None:
+        frontend = self.frontend if self._guest_has_input else self._monitor
+        if frontend is None:
             self._backlog.clear()
             return
         with self._lock:
             self._paused = False
             while self._backlog and not self._paused:
-                room = self.frontend.can_receive()
+                room = frontend.can_receive()
                 if room > 0:
                     part = bytes(self._backlog[:room])
                     del self._backlog[:room]
-                    self.frontend.receive(part)
+                    frontend.receive(part)
                 else:
                     self._paused = True
 
@@ -125,6 +143,11 @@ class StdioChardev(StreamCharBackend):
                 self._escaped = False
                 if byte == ESCAPE:
                     passed.append(byte)
+                elif byte in b"cC" and self._monitor is not None and self.frontend is not None:
+                    self._backlog += passed  # for whom it was typed
+                    self._deliver()
+                    passed.clear()
+                    self._change_place(self._monitor)
                 else:
                     self._command(byte)
             elif byte == ESCAPE:
@@ -132,6 +155,20 @@ class StdioChardev(StreamCharBackend):
             else:
                 passed.append(byte)
         return bytes(passed)
+
+    def _change_place(self, monitor: CharFrontend) -> None:
+        self._backlog.clear()
+        self._guest_has_input = not self._guest_has_input
+        if not self._guest_has_input:
+            self.write(b"\r\n")
+            with self._lock:
+                monitor.chardev_event(True)
+
+    def _tell_writable(self) -> None:
+        super()._tell_writable()
+        if self._monitor is not None:
+            with self._lock:
+                self._monitor.chardev_writable()
 
     def _command(self, key: int) -> None:
         if key in b"hH":

@@ -10,6 +10,7 @@ from southbridge.acpi.resources import io, irq, resource_template
 from southbridge.acpi.terms import device, name
 from southbridge.component import Part
 from southbridge.device import Device
+from southbridge.hookspecs import hookimpl
 from southbridge.interrupts import Sink, Wire
 
 from .chip import CASCADE, Chip
@@ -78,6 +79,18 @@ class I8259(Device):
         """The inputs' levels came with the state: devices that are restored later drive them to what they are."""
         self.refresh()
         self.attend()
+
+    @hookimpl
+    def monitor_info(self, topic: str) -> str | None:
+        """Both chips, as QEMU's monitor shows them."""
+        if topic != "pic":
+            return None
+        return "\n".join(
+            f"{name}: irr={chip.requests():02x} imr={chip.IMR.value:02x} isr={chip.ISR.value:02x} "
+            f"hprio={(chip.lowest + 1) & 7} irq_base={chip.base:02x} rr_sel={chip.reads_isr:d} "
+            f"elcr={chip.level_lines:02x} fnm={chip.special_nested:d}"
+            for name, chip in (("pic1", self.slave), ("pic0", self.master))
+        )
 
     # --- inputs --------------------------------------------------------------------------------------------------
 

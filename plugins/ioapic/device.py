@@ -14,6 +14,7 @@ from southbridge.annotations import Within
 from southbridge.banks import MmioBank
 from southbridge.component import State
 from southbridge.device import Device
+from southbridge.hookspecs import hookimpl
 from southbridge.interrupts import Sink, Wire
 from southbridge.properties import Property
 from southbridge.registers import RO, WO, bits
@@ -29,6 +30,7 @@ WITH_EOI = 0x20
 
 LOGICAL, LINE_STATUS, POLARITY, REMOTE_IRR, LEVEL, MASK = 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16
 WRITABLE = 0xFF << 56 | MASK | LEVEL | POLARITY | LOGICAL | 0x7FF
+DELIVERY = ("fixed", "lowest", "SMI", "...", "NMI", "INIT", "...", "extINT")
 LOWEST_PRIORITY = 1
 """A delivery mode; only this one and the one below, fixed, can be level-triggered."""
 
@@ -125,6 +127,23 @@ class Ioapic(Device):
         """The local APICs know what is level-triggered."""
         self._tell_routes()
         self._attend()
+
+    @hookimpl
+    def monitor_info(self, topic: str) -> str | None:
+        """The redirection table, as QEMU's monitor shows it."""
+        if topic != "pic":
+            return None
+        lines = [f"ioapic0: ver={self.version:#x} id={self.IOAPICID.ID:#04x} sel={self.IOREGSEL.value:#04x}"]
+        for number, entry in enumerate(self.table):
+            lines.append(
+                f"  pin {number:<2} 0x{entry:016x} dest={entry >> 56:x} vec={entry & 0xFF:<3} "
+                f"{'active-lo' if entry & POLARITY else 'active-hi'} {'level' if entry & LEVEL else 'edge '} "
+                f"{'masked' if entry & MASK else '      '} {DELIVERY[entry >> 8 & 7]:<6} "
+                f"{'logical' if entry & LOGICAL else 'physical'}"
+            )
+        held = [str(number) for number, entry in enumerate(self.table) if entry & REMOTE_IRR]
+        lines.append(f"  Remote IRR {' '.join(held) or '(none)'}")
+        return "\n".join(lines)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from southbridge.component import Component
 from southbridge.device import Device
 from southbridge.discovery import summary
 from southbridge.machine import Machine
 from southbridge.memory.regions import Section
 from southbridge.memory.space import AddressSpace
+from southbridge.register_view import register_banks
 from southbridge.registers import Register
 
 Facts = dict[str, Any]
@@ -89,28 +89,10 @@ def interrupts(machine: Machine) -> Facts:
 
 def registers(device: Device) -> list[Facts]:
     """The registers of the device and its parts, as they are, by bank."""
-    return _registers(device, "")
-
-
-def _registers(component: Component, prefix: str) -> list[Facts]:
-    found = [
-        {
-            "bank": prefix + bank.name,
-            "registers": [
-                _register(getattr(component, spec.name))
-                for spec in sorted(component.register_specs, key=lambda spec: spec.offset)
-                if spec.bank is bank
-            ],
-        }
-        for bank in component.bank_specs
+    return [
+        {"bank": bank, "registers": [_register(register) for register in registers]}
+        for bank, registers in register_banks(device)
     ]
-    for name in component.part_specs:
-        parts = getattr(component, name)
-        several = parts if isinstance(parts, list | tuple) else [parts]
-        for number, part in enumerate(several):
-            where = f"{prefix}{name}[{number}]." if len(several) > 1 else f"{prefix}{name}."
-            found += _registers(part, where)
-    return [bank for bank in found if bank["registers"]]
 
 
 def _register(register: Register) -> Facts:

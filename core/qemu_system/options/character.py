@@ -11,7 +11,7 @@ from .option import Option
 
 MOST_SERIALS = 4
 MUX = "mon:"
-"""Before a character device: QEMU has a monitor for people share it."""
+"""Before a character device: a monitor for people shares it."""
 
 
 def _chardev(draft: Draft, argument: str) -> None:
@@ -24,8 +24,7 @@ def _chardev(draft: Draft, argument: str) -> None:
     add_chardev(draft, _BACKENDS[backend](id, words, f"-chardev {argument}"))
     for key in words.ignore("logfile", "logappend", "signal", "cols", "rows", "width", "height"):
         draft.note(f"-chardev {key}=...: has no effect here")
-    if words.flag("mux"):
-        draft.note("-chardev mux=on: a chardev has one front end")
+    words.ignore("mux")  # a monitor may share any `stdio`, and nothing else
     words.end()
 
 
@@ -135,9 +134,13 @@ def _serial(draft: Draft, argument: str) -> None:
         draft.serials.append(None)
         return
     text = argument.removeprefix(MUX)
-    draft.serials.append(short(draft, port, text, f"-serial {argument}"))
+    chardev = short(draft, port, text, f"-serial {argument}")
+    draft.serials.append(chardev)
     if text != argument:
-        draft.note(f"-serial {argument}: no monitor shares it")
+        from .monitors import PEOPLES, add_monitor  # which import this
+
+        draft.given.add("monitor")
+        add_monitor(draft, PEOPLES, chardev, f"-serial {argument}")
 
 
 def _parallel(draft: Draft, argument: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...discovery import load, names
+from ...discovery import load
 from ..draft import Draft, Part, Socket
 from ..words import OptionError, parsed
 from .character import short
 from .option import Option
 
-KINDS = {"control": "qmp", "readline": "hmp"}
+PEOPLES = "hmp"
+KINDS = {"control": "qmp", "readline": PEOPLES}
 
 
 def _mon(draft: Draft, argument: str) -> None:
@@ -24,12 +25,15 @@ def _mon(draft: Draft, argument: str) -> None:
 
 
 def add_monitor(draft: Draft, kind: str, chardev: str, option: str, *, pretty: bool = False) -> None:
-    """A monitor on a chardev, which nobody else has. Raises OptionError."""
+    """A monitor on a chardev; one for people may share it with a serial port. Raises OptionError."""
     there = draft.chardevs.get(chardev)
     if there is None:
         raise OptionError(f"there is no chardev {chardev!r}")
-    if kind not in names("monitors"):
-        raise OptionError("there is no monitor for people here; expected mode=control")
+    if kind == PEOPLES and isinstance(there, Part):
+        draft.monitors.append(
+            Part(f"{chardev}-monitor", kind, {"chardev": chardev}, f"{there.option} {option}".strip())
+        )
+        return
     values = monitor_values(there)
     if pretty:
         values["pretty"] = True
@@ -100,7 +104,7 @@ OPTIONS = (
     Option("mon", _mon, "chardev=id[,mode=control or readline]", "A monitor on a chardev: for programs, or people."),
     _short("qmp", "qmp", pretty=False, doc="A QMP monitor."),
     _short("qmp", "qmp-pretty", pretty=True, doc="A QMP monitor that writes on several lines."),
-    _short("hmp", "monitor", pretty=False, doc="A monitor for people."),
+    _short(PEOPLES, "monitor", pretty=False, doc="A monitor for people."),
     Option("qtest", _qtest, "unix:path, tcp:host:port or stdio", "Where a test drives it from."),
     Option("qtest-log", _qtest_log, "file", "Where what a test says is written down; none."),
 )

@@ -105,7 +105,13 @@ def test_memory_and_cpus(converse: Callable[..., None], tmp_path: Path) -> None:
         assert not (tmp_path / "hole").exists()
         nowhere = {**where, "filename": str(tmp_path / "none" / "memory")}
         assert "No such file or directory" in await refused(qmp.execute("pmemsave", nowhere))
+        await qmp.execute("memsave", {**where, "val": 0xFFFF_0000, "size": 1 << 16})
+        assert saved.read_bytes()[0xFFF0] == 0xEA
+        assert "cpu-index" in await refused(qmp.execute("memsave", {**where, "cpu-index": 5}))
         assert await qmp.execute("inject-nmi") == {}
+        assert await qmp.execute("set-action", {"reboot": "shutdown", "panic": "exit-failure"}) == {}
+        assert await qmp.execute("watchdog-set-action", {"action": "pause"}) == {}
+        assert "does not accept value 'foo'" in await refused(qmp.execute("watchdog-set-action", {"action": "foo"}))
 
     converse(talk)
 
@@ -121,9 +127,9 @@ def test_discs(converse: Callable[..., None], tmp_path: Path) -> None:
             said += [(await moved.get())["data"] for _ in range(2)]
             assert moved.empty()
         assert said == [{"device": "drive", "tray-open": opened, "id": "drive"} for opened in (True, False)]
-        assert await qmp.execute("human-monitor-command", {"command-line": "info block"}) == (
-            f"image: {tmp_path}/boot.img (read-write)\r\ndrive: {tmp_path}/cd2.iso (read-only)\r\n"
-        )
+        block = await qmp.execute("human-monitor-command", {"command-line": "info block"})
+        assert f"image (image): {tmp_path}/boot.img (raw)\r\n    Attached to:      disk\r\n" in block
+        assert f"drive (drive): {tmp_path}/cd2.iso (raw, read-only)\r\n    Attached to:      drive\r\n" in block
         missing = {**change, "filename": str(tmp_path / "none.iso")}
         assert "No such file" in await refused(qmp.execute("blockdev-change-medium", missing))
         assert "cd2.iso" in await qmp.execute("human-monitor-command", {"command-line": "info block"})
@@ -229,7 +235,8 @@ def test_words_for_people(converse: Callable[..., None]) -> None:
         assert await say("info version") == "7.2.0\r\n"
         assert await say("frobnicate") == "unknown command: 'frobnicate'\r\n"
         assert await say("info frobs") == "unknown command: 'info frobs'\r\n"
-        assert "info status" in await say("help")
+        assert "info status" in await say("help info")
+        assert "stop|s" in await say("help")
         assert "Host bridge: PCI device 8086:1237" in await say("info pci")
         assert (await say("info cpus")).startswith("* CPU #0: thread_id=")
         assert "monitor: filename=unix:" in await say("info chardev")

@@ -7,34 +7,12 @@ import pty
 import select
 import subprocess
 import sysconfig
-import time
 from pathlib import Path
 
 from tests.core.qemu_system.program import running
+from tests.terminal import PATIENCE_S, Terminal
 
 SHELL = Path(sysconfig.get_path("scripts"), "qmp-shell")
-PATIENCE_S = 60.0
-
-
-class Terminal:
-    """The user's side of a terminal."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._seen = b""
-
-    def type(self, line: str) -> None:
-        os.write(self._descriptor, line.encode() + b"\n")
-
-    def until(self, text: bytes) -> bytes:
-        """What was shown, up to `text`, since the last one."""
-        give_up = time.monotonic() + PATIENCE_S
-        while text not in self._seen:
-            left = give_up - time.monotonic()
-            assert left > 0 and select.select([self._descriptor], [], [], left)[0], self._seen
-            self._seen += os.read(self._descriptor, 4096)
-        shown, _, self._seen = self._seen.partition(text)
-        return shown
 
 
 def test_its_user_types_commands(tmp_path: Path) -> None:
