@@ -15,6 +15,7 @@ from southbridge.description import load
 from tests.guests.conversation import plain, talk
 from tests.linux.guest import CMDLINE, PATIENCE_S, answer, describe, qemu_command, run_linux, said
 from tests.linux.initramfs import initramfs
+from tests.once import once
 
 SCRIPT = """
 dmesg -r | grep -E '^<[0-4]>' | sed 's/^/complaint: /'
@@ -60,8 +61,11 @@ def kinds(text: str) -> set[str]:
 
 @pytest.fixture(scope="module", params=["none", "rom"])
 def started(initrd: bytes, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Started:
-    description = describe(tmp_path_factory.mktemp("acpi"), initrd, cmdline=CMDLINE, firmware=request.param)
-    return Started(description, said(run_linux(description)))
+    def start() -> Started:
+        description = describe(tmp_path_factory.mktemp("acpi"), initrd, cmdline=CMDLINE, firmware=request.param)
+        return Started(description, said(run_linux(description)))
+
+    return once(tmp_path_factory, f"acpi-{request.param}", start)
 
 
 @pytest.fixture(scope="module")

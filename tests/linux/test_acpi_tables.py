@@ -11,6 +11,7 @@ import pytest
 from tests.guests.build import need, run_tool
 from tests.linux.guest import answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
+from tests.once import once
 
 SCRIPT = """\
 echo "begin tables"
@@ -35,8 +36,11 @@ def acpidump() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module", params=["none", "rom"])
 def text(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("tables")
-    return said(run_linux(describe(folder, initramfs(SCRIPT, programs=acpidump()), firmware=request.param)))
+    def start() -> str:
+        folder = tmp_path_factory.mktemp("tables")
+        return said(run_linux(describe(folder, initramfs(SCRIPT, programs=acpidump()), firmware=request.param)))
+
+    return once(tmp_path_factory, f"tables-{request.param}", start)
 
 
 @pytest.fixture

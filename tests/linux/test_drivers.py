@@ -7,13 +7,14 @@ import re
 import time
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import pytest
 
 from tests.guests.build import assemble
-from tests.guests.conversation import Result
 from tests.linux.guest import WAYS, answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
+from tests.once import once
 
 MIB = 1 << 20
 
@@ -41,20 +42,6 @@ grep . /proc/interrupts
 """
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    """How Linux is started."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def disk(way: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp(f"drivers-{way}")
-    (folder / "disk.img").write_bytes(Random("disk").randbytes(4 * MIB))
-    (folder / "cd.iso").write_bytes(Random("cd").randbytes(2 * MIB))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def data() -> bytes:
     return Random("written").randbytes(MIB)
@@ -66,23 +53,38 @@ def alarm(images: Path) -> bytes:
     return assemble(Path(__file__).parent / "alarm.asm", images).read_bytes()
 
 
-@pytest.fixture(scope="module")
-def result(way: str, disk: Path, data: bytes, alarm: bytes) -> Result:
-    initrd = initramfs(SCRIPT, ["ata_piix", "sd_mod", "sr_mod", "psmouse"], {"data": data}, {"alarm": alarm})
-    return run_linux(
-        describe(
-            disk,
-            initrd,
-            firmware=way,
+class Started(NamedTuple):
+    """The folder of the machine's disks, and all that Linux said."""
+
+    disks: Path
+    text: str
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def started(
+    request: pytest.FixtureRequest, data: bytes, alarm: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Started:
+    """Linux, started in each way."""
+
+    def start() -> Started:
+        folder = tmp_path_factory.mktemp("drivers")
+        (folder / "disk.img").write_bytes(Random("disk").randbytes(4 * MIB))
+        (folder / "cd.iso").write_bytes(Random("cd").randbytes(2 * MIB))
+        description = describe(
+            folder,
+            initramfs(SCRIPT, ["ata_piix", "sd_mod", "sr_mod", "psmouse"], {"data": data}, {"alarm": alarm}),
+            firmware=request.param,
             devices=["hd0: {type: ide-hd, drive: disk0}", "cd0: {type: ide-cd, drive: cd0, bus: ide.1}"],
             blockdevs=["disk0: {type: raw, path: disk.img}", "cd0: {type: raw, path: cd.iso, read_only: true}"],
         )
-    )
+        return Started(folder, said(run_linux(description)))
+
+    return once(tmp_path_factory, f"drivers-{request.param}", start)
 
 
 @pytest.fixture(scope="module")
-def text(result: Result) -> str:
-    return said(result)
+def text(started: Started) -> str:
+    return started.text
 
 
 def digest(data: bytes) -> str:
@@ -98,9 +100,9 @@ def test_it_reads_the_cd(text: str) -> None:
     assert answer(text, "cd") == digest(Random("cd").randbytes(2 * MIB))
 
 
-def test_it_writes_the_disk(text: str, disk: Path, data: bytes) -> None:
-    assert answer(text, "written") == digest(data)
-    contents = (disk / "disk.img").read_bytes()
+def test_it_writes_the_disk(started: Started, data: bytes) -> None:
+    assert answer(started.text, "written") == digest(data)
+    contents = (started.disks / "disk.img").read_bytes()
     assert contents[2 * MIB : 3 * MIB] == data
     before = Random("disk").randbytes(4 * MIB)
     assert contents[: 2 * MIB] + contents[3 * MIB :] == before[: 2 * MIB] + before[3 * MIB :]

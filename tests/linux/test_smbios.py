@@ -10,6 +10,7 @@ import pytest
 from tests.core.smbios.reader import decoded, of_kind, read, read_anchor
 from tests.linux.guest import answer, describe, run_linux, said
 from tests.linux.initramfs import initramfs
+from tests.once import once
 
 UUID_TEXT = "00112233-4455-6677-8899-aabbccddeeff"
 SETTINGS = {
@@ -38,8 +39,11 @@ def firmware(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory, firmware: str) -> str:
-    folder = tmp_path_factory.mktemp("smbios")
-    return said(run_linux(describe(folder, initramfs(SCRIPT, ["dmi_sysfs"]), firmware=firmware, settings=SETTINGS)))
+    def start() -> str:
+        folder = tmp_path_factory.mktemp("smbios")
+        return said(run_linux(describe(folder, initramfs(SCRIPT, ["dmi_sysfs"]), firmware=firmware, settings=SETTINGS)))
+
+    return once(tmp_path_factory, f"smbios-{firmware}", start)
 
 
 def test_linux_names_the_machine(text: str, firmware: str) -> None:
