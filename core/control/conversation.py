@@ -14,7 +14,7 @@ from ..fdsets import FD_SETS
 from ..units import KiB
 from .commands import CommandError, Commands
 from .connection import ClientConnection
-from .session import Refused, Request, Session, Splitter, refusal, render
+from .session import Refused, Render, Request, Session, Splitter, refusal, render
 
 OUTPUT_LIMIT = 256 * KiB
 """What may wait for a client, in bytes, when an event comes."""
@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Conversation:
-    """With the client at the other end of `connection`, who may say `commands`."""
+    """With the client at the other end of `connection`, who may say `commands`, and reads what `render` makes."""
 
-    def __init__(self, commands: Commands, connection: ClientConnection) -> None:
+    def __init__(self, commands: Commands, connection: ClientConnection, render: Render = render) -> None:
+        self._render = render
         self._session = Session(commands)
         self._session.caller.files = connection.files
         self._connection = connection
@@ -48,7 +49,7 @@ class Conversation:
         FD_SETS.client_came()
         worker = asyncio.get_running_loop().create_task(self._work())
         try:
-            self._connection.write(render(self._session.greeting()))
+            self._connection.write(self._render(self._session.greeting()))
             await self._listen()
             await self._waiting.join()
         finally:
@@ -64,7 +65,7 @@ class Conversation:
                 for text in splitter.feed(data):
                     await self._take(self._session.request(text))
             except CommandError as error:
-                self._connection.write(render(refusal(error)))
+                self._connection.write(self._render(refusal(error)))
                 return
 
     async def _take(self, request: Request | Refused) -> None:
@@ -83,5 +84,5 @@ class Conversation:
                 self._waiting.task_done()
 
     async def _answer(self, request: Request | Refused) -> None:
-        self._connection.write(render(await self._session.answer(request)))
+        self._connection.write(self._render(await self._session.answer(request)))
         await self._connection.drain()

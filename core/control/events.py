@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..hookspecs import hookimpl
 from ..life import ShutdownReason
-from .session import Message, event, render
+from .session import Message, Render, event, render
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class Events:
-    """Passes each on, as a line, to `send`. All on the main loop's thread."""
+    """Passes each on to `send`, as `render` has it. All on the main loop's thread."""
 
-    def __init__(self, machine: Machine, plugin: str, send: Callable[[bytes], None]) -> None:
+    def __init__(self, machine: Machine, plugin: str, send: Callable[[bytes], None], render: Render = render) -> None:
         """`plugin` is what it is called among those that implement hooks."""
+        self._render = render
         self._machine = machine
         self._plugin = plugin
         self._throttle = Throttle(send)
@@ -35,7 +36,7 @@ class Events:
 
     def emit(self, name: str, data: Message | None = None) -> None:
         """The event `name` happens now."""
-        self._throttle.tell(name, data or {}, render(event(name, data)))
+        self._throttle.tell(name, data or {}, self._render(event(name, data)))
 
     # --- hooks ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from .connection import ClientConnection
 from .conversation import Conversation
 from .events import Events
 from .listening import SocketClients
+from .session import Render, render, render_pretty
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -21,11 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class QmpService:
-    """What clients can say to a machine, and what they hear. `name` tells it from a machine's other ones."""
+    """What clients can say to a machine, and what they hear, as `render` has it. `name` tells it from a machine's
+    other ones.
+    """
 
-    def __init__(self, machine: Machine, name: str) -> None:
+    def __init__(self, machine: Machine, name: str, render: Render = render) -> None:
         self._machine = machine
-        self._events = Events(machine, name, self._tell)
+        self._render = render
+        self._events = Events(machine, name, self._tell, render)
         self._conversations: list[Conversation] = []
 
     def start(self) -> None:
@@ -39,7 +43,7 @@ class QmpService:
 
     async def serve(self, connection: ClientConnection) -> None:
         """Converses with a client until it has gone. Raises OSError."""
-        conversation = Conversation(self._commands, connection)
+        conversation = Conversation(self._commands, connection, self._render)
         self._conversations.append(conversation)
         try:
             await conversation.run()
@@ -54,9 +58,14 @@ class QmpService:
 class ControlServer:
     """Serves clients while its machine runs; one of `Machine.services`."""
 
-    def __init__(self, machine: Machine, listener: socket.socket | None, name: str = "control") -> None:
-        """`name` tells it from a machine's other servers. Clients come by the listener, which stays the caller's."""
-        self._service = QmpService(machine, name)
+    def __init__(
+        self, machine: Machine, listener: socket.socket | None, name: str = "control", *, pretty: bool = False
+    ) -> None:
+        """`name` tells it from a machine's other servers. Clients come by the listener, which stays the caller's.
+
+        `pretty`: what it says is on several lines.
+        """
+        self._service = QmpService(machine, name, render_pretty if pretty else render)
         self._clients = SocketClients(listener, self._service.serve)
         self._serving = False
 

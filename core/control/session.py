@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..qmp.version import version
@@ -17,6 +17,7 @@ from ..units import KiB
 from .commands import NEGOTIATION, NOT_FOUND, Caller, CommandError, Commands
 
 Message = dict[str, Any]
+Render = Callable[[Message], bytes]
 
 LONGEST_MESSAGE = 64 * KiB
 BACKSLASH, NEWLINE = b"\\\n"
@@ -25,6 +26,8 @@ _TOKEN = re.compile(r"""[^"']+|"(?:[^"\\]|\\.)*"|'((?:[^'\\]|\\.)*)'""", re.DOTA
 _PART = re.compile(r"\\.|\"", re.DOTALL)
 _IN_STRING = re.compile(rb"""[\\"'\n]""")
 _OUTSIDE = re.compile(rb"""[][{}"'\n]""")
+_EMPTY = re.compile(r'^( *)("(?:[^"\\]|\\.)*": )?([\[{])([]}])(,?)$', re.MULTILINE)
+"""In pretty JSON, a line that ends with an empty array or object."""
 OUT_OF_BAND = "oob"
 """The capability."""
 
@@ -185,6 +188,12 @@ def refusal(error: CommandError) -> Message:
 def render(message: Message) -> bytes:
     """`message` as it is sent: ASCII, a line."""
     return json.dumps(message).encode("ascii") + b"\r\n"
+
+
+def render_pretty(message: Message) -> bytes:
+    """`message` on several lines, as QEMU has it: what is empty is on two of them."""
+    text = _EMPTY.sub(r"\1\2\3\n\1\4\5", json.dumps(message, indent=4))
+    return text.replace("\n", "\r\n").encode("ascii") + b"\r\n"
 
 
 def parse(data: bytes) -> Any:

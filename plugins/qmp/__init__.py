@@ -19,6 +19,8 @@ class Qmp(SocketMonitor):
 
     stdio: bool = Property(False, doc="Whether the client is at standard input and output.")
 
+    pretty: bool = Property(False, doc="Whether what it says is on several lines, for people.")
+
     _streams: StandardStreams | None = None
     _server: ControlServer | None = None
 
@@ -45,7 +47,7 @@ class Qmp(SocketMonitor):
 
     async def start(self) -> None:
         """See Monitor."""
-        self._server = ControlServer(self.machine, self.listener, f"monitors.{self.id}")
+        self._server = ControlServer(self.machine, self.listener, f"monitors.{self.id}", pretty=self.pretty)
         await self._server.start()
         if (peer := self.take_peer()) is not None:
             self._server.welcome(peer)
