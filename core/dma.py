@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import GuestMemoryError
@@ -11,6 +9,24 @@ from .memory.guest import Mapping
 
 if TYPE_CHECKING:
     from .device import Device
+    from .hooks import MachineHooks
+
+
+class Mapped:
+    """Guest memory that is mapped: the view in a `with` statement, whose end unmaps it."""
+
+    __slots__ = ("_hooks", "_mapping")
+
+    def __init__(self, hooks: MachineHooks, mapping: Mapping) -> None:
+        self._hooks = hooks
+        self._mapping = mapping
+
+    def __enter__(self) -> memoryview:
+        return self._mapping.view
+
+    def __exit__(self, *error: object) -> None:
+        mapping = self._mapping
+        self._hooks.memory_unmap(mapping, len(mapping) if mapping.writable else 0)
 
 
 class Dma:
@@ -31,7 +47,8 @@ class Dma:
 
     def read(self, address: int, length: int) -> bytes:
         """`length` bytes at `address`."""
-        self._check("read", address)
+        if not self.enabled:
+            raise self._is_off("read", address)
         try:
             return self._device.machine.hooks.memory_read(address, length)
         except GuestMemoryError as error:
@@ -39,32 +56,29 @@ class Dma:
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Stores `data` at `address`; all of it, or nothing."""
-        self._check("write", address)
+        if not self.enabled:
+            raise self._is_off("write", address)
         try:
             self._device.machine.hooks.memory_write(address, data)
         except GuestMemoryError as error:
             raise self._refused("write", error) from None
 
-    @contextmanager
-    def map(self, address: int, length: int, *, write: bool = False) -> Iterator[memoryview]:
-        """Host access to at least one and at most `length` bytes at `address`, inside the `with` block.
+    def map(self, address: int, length: int, *, write: bool = False) -> Mapped:
+        """Host access to at least one and at most `length` bytes at `address`, for a `with` block.
 
         The view may be shorter than asked for: go on behind its end. With `write`, the whole view counts as changed.
         """
-        self._check("map", address)
+        if not self.enabled:
+            raise self._is_off("map", address)
         hooks = self._device.machine.hooks
         try:
             mapping: Mapping = hooks.memory_map(address, length, write)
         except GuestMemoryError as error:
             raise self._refused("map", error) from None
-        try:
-            yield mapping.view
-        finally:
-            hooks.memory_unmap(mapping, len(mapping) if write else 0)
+        return Mapped(hooks, mapping)
 
-    def _check(self, what: str, address: int) -> None:
-        if not self.enabled:
-            raise self._refused(what, GuestMemoryError(address, "bus mastering is off"))
+    def _is_off(self, what: str, address: int) -> GuestMemoryError:
+        return self._refused(what, GuestMemoryError(address, "bus mastering is off"))
 
     def _refused(self, what: str, error: GuestMemoryError) -> GuestMemoryError:
         self._device.guest_error(f"DMA {what}: {error}")

@@ -1,5 +1,5 @@
 """Guest writes that don't make the CPU leave the guest: doorbells and coalesced writes; for those to tails of rings see
-`tails`.
+`southbridge.tail_doorbells`.
 
 A write to a doorbell register signals an eventfd (KVM_IOEVENTFD); a thread then tells the device. Writes to a coalesced
 range are queued in a ring that the kernel shares with us (KVM_REGISTER_COALESCED_MMIO), and served before the next
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from southbridge.eventfds import EventWatch
 from southbridge.memory.regions import Io, Section
 from southbridge.memory.space import AddressSpace
+from southbridge.tail_doorbells import TailDoorbells, Zone, tail_zones
 
 from . import ioctls as k
 from .structures import CoalescedZone, IoEventFd
-from .tails import TailDoorbells, Zone
 from .vm import Vm
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 REST = 50e-6
 """Seconds. Waking a thread costs the guest three times what its write to a doorbell does: so not for each of many."""
+
+FAR = 16
+"""Descriptors of a ring that are worth an exit."""
 
 RING_FIRST, RING_LAST = 0, 1
 """Doublewords of the ring: what is to be served next, and where the kernel puts the next one."""
@@ -59,7 +62,7 @@ class Events:
         """With their event descriptors."""
         self.zones: dict[Zone, None] = {}
         """The coalesced ranges: ports or memory, address, size. While there are none, nothing is in the ring."""
-        self.tails = TailDoorbells(machine.lock, self._coalesce, self.flush)
+        self.tails = TailDoorbells(machine.lock, self._coalesce, self.flush, FAR)
         self._ring: memoryview | None = None
         self._page = vm.check(k.CAP_COALESCED_MMIO)
         self._coalesces = (bool(self._page and vm.check(k.CAP_COALESCED_PIO)), bool(self._page))
@@ -95,7 +98,7 @@ class Events:
         """The address spaces look like this now."""
         memory, ports = list(memory), list(ports)
         self.deliver()
-        self.tails.follow(list(_tails(memory)) if self._coalesces[1] else [])
+        self.tails.follow(list(tail_zones(memory)) if self._coalesces[1] else [])
         wanted = dict.fromkeys((*_doorbells(memory, False), *_doorbells(ports, True)))
         for doorbell in [doorbell for doorbell in self._doorbells if doorbell not in wanted]:
             self._unhang(doorbell)
@@ -210,13 +213,3 @@ def _zones(sections: Iterable[Section], ports: bool) -> Iterator[tuple[bool, int
                 stop = min(section.start + offsets.stop - section.offset, section.end)
                 if start < stop:
                     yield ports, start, stop - start
-
-
-def _tails(sections: Iterable[Section]) -> Iterator[Zone]:
-    for section in sections:
-        region = section.region
-        if isinstance(region, Io):
-            for offset, width in region.tail_doorbells():
-                address = section.start + offset - section.offset
-                if section.start <= address and address + width <= section.end:
-                    yield False, address, width

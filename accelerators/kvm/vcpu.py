@@ -258,7 +258,7 @@ class KvmVcpu(Vcpu):
                     if page[_MMIO_WRITES]:
                         memory_write(quads[_MMIO_ADDRESS], words[_MMIO_SIZE], quads[_MMIO_DATA])
                         if quads[_MMIO_ADDRESS] in tails:
-                            rung(quads[_MMIO_ADDRESS])
+                            rung(quads[_MMIO_ADDRESS], quads[_MMIO_DATA])
                     else:
                         quads[_MMIO_DATA] = memory_read(quads[_MMIO_ADDRESS], words[_MMIO_SIZE])
             elif reason == _EMMIO:
@@ -300,7 +300,7 @@ class KvmVcpu(Vcpu):
             elif self._page[_MMIO_WRITES]:
                 machine.memory.write(address, size, quads[_MMIO_DATA])
                 if address in self._events.tails.addresses:
-                    self._events.tails.rung(address)
+                    self._events.tails.rung(address, quads[_MMIO_DATA])
             else:
                 quads[_MMIO_DATA] = machine.memory.read(address, size)
             if local_apic is not None:

@@ -78,6 +78,8 @@ class Access:
     """(engine, port, size, user data) -> value"""
     port_write: Callable[[int, int, int, int, int], None]
     """(engine, port, size, value, user data)"""
+    memory_write: Callable[[int, int, int, int, int], None]
+    """(engine, offset, size, value, the offset's base)"""
     memory_byte: Callable[[int], int]
     """The byte at a guest-physical address."""
 
@@ -115,6 +117,8 @@ class Engine:
         self.cpu_address = self.uc.cpu
         self.env_address = self.cpu.env_ptr
         self.mailbox = thunks.Mailbox(0, thunks.NO_EXCEPTION)
+        self.tails = thunks.tail_table()
+        """The doorbells whose writes machine code puts by."""
         # Otherwise a stop may come in the middle of an instruction, between its store and its end.
         self.uc.no_exit_request = True
         library.control(self.handle, lib.CONTROL_USE_EXITS, 1)
@@ -127,8 +131,11 @@ class Engine:
             lib.Notice(self._int_failed),
             lib.PortRead(self._access.port_read),
             lib.PortWrite(self._access.port_write),
+            lib.MmioWrite(self._access.memory_write),
         )
-        int_failed, port_read, port_write = (ctypes.cast(it, ctypes.c_void_p).value or 0 for it in callbacks)
+        int_failed, port_read, port_write, memory_write = (
+            ctypes.cast(it, ctypes.c_void_p).value or 0 for it in callbacks
+        )
         targets = thunks.Targets(
             mailbox=ctypes.addressof(self.mailbox),
             stop_request=self.handle + structures.UcStruct.stop_request.offset,
@@ -154,6 +161,9 @@ class Engine:
             check_port_4=library.address("helper_check_iol_x86_64"),
             port_read=port_read,
             port_write=port_write,
+            tail_table=self.tails.buffer_info()[0],
+            tail_limit=thunks.TAIL_LIMIT,
+            memory_write=memory_write,
         )
         functions = thunks.Thunks(thunks.assemble(platform.machine(), targets))
         self._keep += [functions, *callbacks]
@@ -161,6 +171,8 @@ class Engine:
         library.add_hook(self.handle, lib.HOOK_INVALID_INSTRUCTION, functions.invalid, user_data=self.cpu_address)
         self.hook_instruction(lib.INSTRUCTION_IN, functions.port_read)
         self.hook_instruction(lib.INSTRUCTION_OUT, functions.port_write)
+        self.memory_write = functions.memory_write
+        """For `map_io`: stores are the machine's."""
         methods = structures.CpuClass.from_address(self.cpu.cc)
         methods.cpu_exec_enter, methods.debug_excp_handler = functions.enter, functions.debug
         methods.tlb_fill = functions.fill
@@ -283,7 +295,9 @@ class Engine:
         self.library.check(error, f"protect {start:#x}")
 
     def map_io(self, start: int, size: int, read: Any, write: Any) -> None:
-        """Has `read` and `write`, which the caller keeps alive, answer `size` bytes at `start`, their user data."""
+        """Has `read` and `write`, ctypes functions that the caller keeps alive or addresses, answer `size` bytes at
+        `start`, their user data.
+        """
         pointers = ctypes.cast(read, ctypes.c_void_p), ctypes.cast(write, ctypes.c_void_p)
         with self._regions.changing():
             error = self.library.uc_mmio_map(self.handle, start, size, pointers[0], start, pointers[1], start)

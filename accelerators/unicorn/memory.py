@@ -27,8 +27,8 @@ class GuestMap:
     def __init__(
         self, engine: Engine, read: Any, write: Any, protected: Any, fail: Callable[[BaseException], None]
     ) -> None:
-        """`read` and `write` are MMIO callbacks that get a chunk's address as user data; `protected` is a memory event
-        callback for stores to ROM; `fail` is told of what goes wrong in a callback.
+        """`read` and `write` are MMIO callbacks, or their addresses, that get a chunk's address as user data;
+        `protected` is a memory event callback for stores to ROM; `fail` is told of what goes wrong in a callback.
         """
         self._engine = engine
         self._read, self._write, self._protected, self._fail = read, write, protected, fail

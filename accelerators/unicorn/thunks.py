@@ -8,6 +8,9 @@ whatever may raise one is called by machine code of ours, never from a Python ca
 `invalid(engine, cpu) -> true`: a hook for undefined instructions. Delivers #UD.
 `port_read(engine, port, size, ...)`, `port_write(...)`: hooks for IN and OUT. Unicorn leaves out the check of IOPL and
     of the TSS's I/O permission bitmap: it is made up for, then the Python callback is called.
+`memory_write(engine, offset, size, value, base)`: what Unicorn calls for a store to where no memory is. A doubleword
+    for one of the addresses in the table of tail doorbells is put by there, unless it is `TAIL_LIMIT` or more beyond
+    what the device knows; for any other store the Python callback is called.
 `debug(cpu)`: takes the place of the CPU's `debug_excp_handler` method. A breakpoint that isn't turned into #DB there
     (in a code segment with a base) would make Unicorn wait for a debugger for ever; here it stops, and the mailbox says
     so.
@@ -26,6 +29,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from array import array
 from ctypes import Structure, c_int32, c_uint32
 from dataclasses import astuple, dataclass
 
@@ -44,6 +48,24 @@ class Mailbox(Structure):
         ("debug", c_uint32),  # stopped at a breakpoint
         ("code_pages", c_uint32),  # how many pages became code pages
     ]
+
+
+TAILS = 8
+"""How many doorbells the table has room for."""
+TAIL_LIMIT = 128
+"""So far a tail may be ahead of what its device knows."""
+NO_TAIL = (1 << 64) - 1
+TAIL_ADDRESS, TAIL_LAST, TAIL_KNOWN, TAIL_WORDS = range(4)
+"""Of each the words, and how many."""
+
+
+def tail_table() -> array[int]:
+    """An empty table of tail doorbells, of three words of 64 bits each.
+
+    Its address, guest-physical; the last value that was put by, in the low half, and how many were, in the high half,
+    so that both are stored at once; and the value that the device knows. The table ends at an address `NO_TAIL`.
+    """
+    return array("Q", (NO_TAIL, 0, 0) * (TAILS + 1))
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,9 @@ class Targets:
     check_port_4: int
     port_read: int
     port_write: int
+    tail_table: int
+    tail_limit: int
+    memory_write: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +118,7 @@ class Code:
     fill: bytes
     port_read: bytes
     port_write: bytes
+    memory_write: bytes
 
 
 def assemble(machine: str, targets: Targets) -> Code:
@@ -165,4 +191,5 @@ class Thunks:
             at = 512 * number
             self._memory[at : at + len(function)] = function
             addresses.append(base + at)
-        self.interrupt, self.invalid, self.enter, self.debug, self.fill, self.port_read, self.port_write = addresses
+        self.interrupt, self.invalid, self.enter, self.debug, self.fill, *others = addresses
+        self.port_read, self.port_write, self.memory_write = others

@@ -45,6 +45,7 @@ def assemble(targets: Targets) -> tuple[bytes, ...]:
         _fill(targets),
         _port(targets, targets.port_read),
         _port(targets, targets.port_write),
+        _memory_write(targets),
     )
 
 
@@ -212,7 +213,7 @@ def _b_if(condition: int, label: str) -> Branch:
     return Branch(0x54000000 | condition, 5, 19, label)
 
 
-_EQ, _NE, _HI, _LS = 0, 1, 8, 9
+_EQ, _NE, _HS, _HI, _LS = 0, 1, 2, 8, 9
 
 
 def _guard_task_register(targets: Targets) -> tuple[int | Load | Branch | str, ...]:
@@ -429,4 +430,36 @@ def _port(targets: Targets, callback: int) -> bytes:
         0xA94107E0,  # ldp x0, x1, [sp, #16]
         0xA8C47BFD,  # ldp x29, x30, [sp], #64
         _b("go on"),
+    )
+
+
+def _memory_write(targets: Targets) -> bytes:
+    return _join(
+        0x7100105F,  # cmp w2, #4
+        _b_if(_NE, "python"),
+        0x8B040029,  # add x9, x1, x4: the address
+        Load(10, targets.tail_table),
+        "next",
+        0xF940014B,  # ldr x11, [x10]
+        0xEB09017F,  # cmp x11, x9
+        _b_if(_EQ, "found"),
+        0x9100614A,  # add x10, x10, #24
+        0xB100057F,  # cmn x11, #1: the table's end
+        _b_if(_NE, "next"),
+        "python",
+        Load(16, targets.memory_write),
+        _BR_X16,
+        "found",
+        0xB940114D,  # ldr w13, [x10, #16]
+        0x4B0D006D,  # sub w13, w3, w13: so many more
+        0x710001BF | targets.tail_limit << 10,  # cmp w13, #...
+        _b_if(_HS, "python"),
+        0xF940054B,  # ldr x11, [x10, #8]
+        0xD360FD6C,  # lsr x12, x11, #32: how many writes
+        0x1100058C,  # add w12, w12, #1
+        0x2A0303EB,  # mov w11, w3
+        0xAA0C816B,  # orr x11, x11, x12, lsl #32
+        0x9100214A,  # add x10, x10, #8
+        0xC89FFD4B,  # stlr x11, [x10]: after all that the guest stored before
+        _RET,
     )

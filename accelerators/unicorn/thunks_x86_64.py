@@ -30,6 +30,7 @@ def assemble(targets: Targets) -> tuple[bytes, ...]:
         _fill(targets),
         _port(targets, targets.port_read),
         _port(targets, targets.port_write),
+        _memory_write(targets),
     )
 
 
@@ -296,4 +297,30 @@ def _port(targets: Targets, callback: int) -> bytes:
         "call",
         b"\xff\xd0\x41\x58\x59\x5a\x5e\x5f",  # call rax; pop r8, rcx, rdx, rsi, rdi
         (_JMP, "go on"),
+    )
+
+
+def _memory_write(targets: Targets) -> bytes:
+    return _join(
+        b"\x83\xfa\x04",  # cmp edx, 4
+        (_JNE, "python"),
+        b"\x4e\x8d\x0c\x06",  # lea r9, [rsi + r8]: the address
+        b"\x49\xba" + struct.pack("<Q", targets.tail_table),  # mov r10, ...
+        "next",
+        b"\x49\x8b\x02",  # mov rax, [r10]
+        b"\x4c\x39\xc8",  # cmp rax, r9
+        (_JE, "found"),
+        b"\x49\x83\xc2\x18",  # add r10, 24
+        b"\x48\x83\xf8\xff",  # cmp rax, -1: the table's end
+        (_JNE, "next"),
+        "python",
+        _mov_rax(targets.memory_write) + b"\xff\xe0",  # jmp rax
+        "found",
+        b"\x89\xc8\x41\x2b\x42\x10",  # mov eax, ecx; sub eax, [r10 + 16]: so many more
+        b"\x3d" + struct.pack("<I", targets.tail_limit),  # cmp eax, ...
+        (_JAE, "python"),
+        b"\x49\x8b\x42\x08\x48\xc1\xe8\x20",  # mov rax, [r10 + 8]; shr rax, 32: how many writes
+        b"\xff\xc0\x48\xc1\xe0\x20",  # inc eax; shl rax, 32
+        b"\x89\xc9\x48\x09\xc8",  # mov ecx, ecx; or rax, rcx
+        b"\x49\x89\x42\x08\xc3",  # mov [r10 + 8], rax; ret
     )

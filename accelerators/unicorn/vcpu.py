@@ -23,6 +23,7 @@ from .flags import HIDDEN_NMI_MASKED
 from .memory import GuestMap
 from .system_calls import system_call, system_enter
 from .system_registers import SystemRegisters
+from .tails import Tails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,7 @@ class UnicornVcpu(Vcpu):
         """Addresses in Unicorn's space of RAM, and sizes."""
         self._event: PendingEvent | None = None
         """From a loaded state; the CPU didn't run since."""
+        self._tails = Tails(machine, self._when_out)
         self._engine, self._map = self._open(library)
         self._stores: StoredPages | None = None
         self._wanted: list[tuple[Callable[[], None]]] = []
@@ -97,6 +99,7 @@ class UnicornVcpu(Vcpu):
             with lock:
                 self._in_guest = False
                 self._clearing = False
+                self._tails.flush()
                 if self._wanted:
                     self._serve()
             if self._failure is not None:
@@ -172,6 +175,7 @@ class UnicornVcpu(Vcpu):
     def close(self) -> None:
         """See Vcpu."""
         with self._machine.lock:
+            self._tails.close()
             self._engine.close()
 
     # --- what the machine tells ----------------------------------------------------------------------------------
@@ -231,6 +235,14 @@ class UnicornVcpu(Vcpu):
         while any(other is request for other in self._wanted):
             self._served.wait()
 
+    def _when_out(self, work: Callable[[], None]) -> None:
+        """Has `work` done outside the guest: now, or without waiting for it."""
+        if not self._in_guest or threading.get_ident() == self._thread:
+            work()
+        else:
+            self._wanted.append((work,))
+            self._fall_behind()
+
     def _serve(self) -> None:
         """Does what others want done outside the guest."""
         while self._wanted:
@@ -264,6 +276,7 @@ class UnicornVcpu(Vcpu):
             if self._stores is not None:
                 self._stores.collect()
             self._map.follow(self._machine.memory.sections)
+            self._tails.follow(self._machine.memory.sections)
             if self._stores is not None:
                 self._stores.follow()
 
@@ -351,10 +364,14 @@ class UnicornVcpu(Vcpu):
         lock = machine.lock
         port_read, port_write = machine.ports.read, machine.ports.write
         memory_read, memory_write = machine.memory.read, machine.memory.write
+        coalesced, flush, before_write = self._tails.coalesced, self._tails.flush, self._tails.before_write
+        doorbells, rung = self._tails.doorbells.addresses, self._tails.doorbells.rung
 
         def read_port(_engine: int, port: int, size: int, _data: int) -> int:
             try:
                 with lock:
+                    if coalesced:
+                        flush()
                     value = port_read(port, size) & _ONES
                     if self._behind:
                         self._catch_up()
@@ -366,6 +383,8 @@ class UnicornVcpu(Vcpu):
         def write_port(_engine: int, port: int, size: int, value: int, _data: int) -> None:
             try:
                 with lock:
+                    if coalesced:
+                        flush()
                     port_write(port, size, value)
                     if self._behind:
                         self._catch_up()
@@ -375,6 +394,8 @@ class UnicornVcpu(Vcpu):
         def read_memory(_engine: int, offset: int, size: int, base: int) -> int:
             try:
                 with lock:
+                    if coalesced:
+                        flush()
                     value = memory_read(base + offset, size)
                     if self._behind:
                         self._catch_up()
@@ -384,9 +405,14 @@ class UnicornVcpu(Vcpu):
                 return _ONES << 32 | _ONES
 
         def write_memory(_engine: int, offset: int, size: int, value: int, base: int) -> None:
+            address = base + offset
             try:
                 with lock:
-                    memory_write(base + offset, size, value)
+                    if coalesced:
+                        before_write(address, size, value)
+                    memory_write(address, size, value)
+                    if address in doorbells:
+                        rung(address, value)
                     if self._behind:
                         self._catch_up()
             except BaseException as error:
@@ -400,7 +426,8 @@ class UnicornVcpu(Vcpu):
             with lock:
                 return memory_read(address, 1)
 
-        engine = Engine(library, Access(read_port, write_port, memory_byte))
+        engine = Engine(library, Access(read_port, write_port, write_memory, memory_byte))
+        self._tails.use(engine.tails)
         for instruction, execute in (
             (lib.INSTRUCTION_SYSCALL, system_call),
             (lib.INSTRUCTION_SYSENTER, system_enter),
@@ -410,7 +437,7 @@ class UnicornVcpu(Vcpu):
         registers = SystemRegisters(engine, machine, self.index, changed=self._request_interrupt, fail=self._fail)
         engine.answer_registers(registers)
         engine.on_interrupt_acknowledge(self._acknowledge)
-        callbacks = lib.MmioRead(read_memory), lib.MmioWrite(write_memory), lib.MemoryEvent(write_protected)
+        callbacks = lib.MmioRead(read_memory), engine.memory_write, lib.MemoryEvent(write_protected)
         return engine, GuestMap(engine, *callbacks, self._fail)
 
     def _cpuid_hook(self, engine: Engine) -> Callable[[int, int], int]:

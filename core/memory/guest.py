@@ -88,10 +88,13 @@ class FlatGuestMemory:
     @hookimpl
     def memory_map(self, address: int, length: int, write: bool) -> Mapping:
         """See hookspecs."""
-        section, offset, part = next(self._pieces(address, length))
+        section = self._space.find(address)
+        if section is None or section.ram is None:
+            raise GuestMemoryError(address, "no memory")
+        offset, part = section.block_offset + address - section.start, min(length, section.end - address)
         if write and section.readonly:
             raise GuestMemoryError(address, "read-only memory")
-        view = section.block.view[offset : offset + part]
+        view = section.ram.view[offset : offset + part]
         return Mapping(address, view if write else view.toreadonly(), write)
 
     @hookimpl

@@ -6,11 +6,11 @@ that differ in nothing but their place, so that most of what is to be looked at 
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
+import numpy.typing as npt
 from southbridge.errors import GuestMemoryError
 
 from .transmit import FEWEST
@@ -29,16 +29,15 @@ _COMMANDS = 0x67 << 24
 _PLAIN = 0x03 << 24
 _WITH_DD = bytes(value | DD for value in range(256))
 
+_least, _most = np.minimum.reduce, np.maximum.reduce
 
-def _is_plain(rest: int) -> bool:
-    """Whether the second quadword of a descriptor is one of a plain packet."""
-    return rest & _COMMANDS == _PLAIN and SHORTEST <= rest & _LENGTH <= LONGEST
+Quadwords = npt.NDArray[np.uint64]
 
 
 class _Frames(Sequence[memoryview]):
     """Pieces of a view, each of which is made when somebody looks at it."""
 
-    def __init__(self, view: memoryview, begins: Sequence[int], rests: Sequence[int]) -> None:
+    def __init__(self, view: memoryview, begins: npt.NDArray[np.int64], rests: Quadwords) -> None:
         self._view = view
         self._begins = begins
         self._rests = rests
@@ -55,81 +54,95 @@ class _Frames(Sequence[memoryview]):
     def __getitem__(self, index: int | slice) -> memoryview | _Frames:
         if isinstance(index, slice):
             return _Frames(self._view, self._begins[index], self._rests[index])
-        begin = self._begins[index]
-        return self._view[begin : begin + (self._rests[index] & _LENGTH)]
+        begin = int(self._begins[index])
+        return self._view[begin : begin + (int(self._rests[index]) & _LENGTH)]
 
     def __iter__(self) -> Iterator[memoryview]:
         view = self._view
-        return (view[begin : begin + (rest & _LENGTH)] for begin, rest in zip(self._begins, self._rests, strict=True))
+        pairs = zip(self._begins.tolist(), self._rests.tolist(), strict=True)
+        return (view[begin : begin + (rest & _LENGTH)] for begin, rest in pairs)
 
 
-def _counted(rests: Sequence[int]) -> Mapping[int, int]:
-    kinds = set(rests)
-    return {rests[0]: len(rests)} if len(kinds) == 1 else Counter(rests)
+def _is_plain(rest: int) -> bool:
+    """Whether the second quadword of a descriptor is one of a plain packet."""
+    return rest & _COMMANDS == _PLAIN and SHORTEST <= rest & _LENGTH <= LONGEST
+
+
+def _plain(rests: Quadwords) -> int:
+    """How many of the second quadwords of descriptors, from the first on, are those of plain packets."""
+    lengths = rests & _LENGTH
+    plain = (rests & _COMMANDS == _PLAIN) & (lengths >= SHORTEST) & (lengths <= LONGEST)
+    return len(plain) if plain.all() else int(plain.argmin())
+
+
+def _counted(rests: Quadwords) -> dict[int, int]:
+    kinds, numbers = np.unique(rests, return_counts=True)
+    return dict(zip(kinds.tolist(), numbers.tolist(), strict=True))
 
 
 class Run:
     """The plain packets that `raw`, fetched descriptors, begins with: `count` of them, or 0 if it is none."""
 
     def __init__(self, raw: bytes) -> None:
-        words = struct.unpack(f"<{len(raw) // 8}Q", raw)
-        rests = words[1::2]
-        if not all(map(_is_plain, set(rests))):
-            rests = rests[: next(index for index, rest in enumerate(rests) if not _is_plain(rest))]
-        self.count = len(rests)
-        self.taken = 0
-        """How many of them the network took."""
-        self.octets = 0
-        """Bytes of those."""
         self._raw = raw
-        self._addresses = words[: 2 * self.count : 2]
-        self._rests = rests
-        self._kinds = _counted(rests)
-        """How many there are of those that differ in nothing but their place."""
+        words: Quadwords = np.frombuffer(raw, np.uint64)
+        self._addresses, self._rests = words[::2], words[1::2]
+        count = len(self._rests)
+        self._rest = 0
+        """The second quadword of each, if they all have the same."""
+        if raw[8:DESCRIPTOR] * count == self._rests.tobytes():
+            self._rest = int.from_bytes(raw[8:DESCRIPTOR], "little")
+            count = count if _is_plain(self._rest) else 0
+        else:
+            count = _plain(self._rests)
+        self.count = count
+        self.taken = self.octets = self.reports = self.delayed = 0
+        """Of what the network took: how many, their bytes, how many have RS, and how many of these IDE."""
 
     def send(self, card: E1000) -> bool:
         """Sends what the network takes of it. False: it isn't such a run after all, and nothing was done."""
-        if self.count < FEWEST:
+        count = self.count
+        if count < FEWEST:
             return False
-        start, last = min(self._addresses), max(self._addresses)
-        if last - start > SPAN * self.count:
+        if count < len(self._rests):
+            self._addresses, self._rests = self._addresses[:count], self._rests[:count]
+        start, last = int(_least(self._addresses)), int(_most(self._addresses))
+        if last - start > SPAN * count:
             return False
-        size = last - start + max(rest & _LENGTH for rest in self._kinds)
+        longest = self._rest & _LENGTH or int(_most(self._rests & _LENGTH))
+        size = last - start + longest
         try:
             with card.dma.map(start, size) as view:
                 if len(view) < size:
                     return False
-                self._send(card, view, [address - start for address in self._addresses])
+                self._send(card, view, (self._addresses - np.uint64(start)).view(np.int64))
         except GuestMemoryError:  # the descriptor that is to blame will be found
             return False
         return True
 
-    def _send(self, card: E1000, view: memoryview, begins: list[int]) -> None:
+    def _send(self, card: E1000, view: memoryview, begins: npt.NDArray[np.int64]) -> None:
         self.taken = taken = card.port.send_batch(_Frames(view, begins, self._rests))
         if taken < self.count:
-            self._rests = self._rests[:taken]
-            self._kinds = _counted(self._rests)
-            del begins[taken:]
-        self.octets = self._octets()
-        firsts = [view[begin] for begin in begins]
-        card.count_run_transmitted([(rest & _LENGTH, number) for rest, number in self._kinds.items()], firsts)
+            begins, self._rests = begins[:taken], self._rests[:taken]
+        kinds = {self._rest: taken} if self._rest else _counted(self._rests)
+        for rest, number in kinds.items():
+            self.octets += (rest & _LENGTH) * number
+            if rest & _RS:
+                self.reports += number
+                self.delayed += number if rest & _IDE else 0
+        firsts = np.frombuffer(view, np.uint8)[begins].tobytes()
+        lengths = [(rest & _LENGTH, number) for rest, number in kinds.items()]
+        card.count_run_transmitted(taken, self.octets, lengths, firsts)
 
-    def _octets(self) -> int:
-        return sum((rest & _LENGTH) * number for rest, number in self._kinds.items())
-
-    def written_back(self) -> tuple[int, bytes | bytearray, int, int]:
-        """What was taken, as it is written back: the first such descriptor, their bytes, how many have RS, and IDE."""
-        reports = sum(number for rest, number in self._kinds.items() if rest & _RS)
-        delayed = sum(number for rest, number in self._kinds.items() if rest & _RS and rest & _IDE)
-        if reports == self.taken:
+    def written_back(self) -> tuple[int, bytes | bytearray]:
+        """What was taken, as it is written back: the first descriptor with RS, and the bytes from there to the last."""
+        if self.reports == self.taken:
             piece = bytearray(self._raw[: self.taken * DESCRIPTOR])
             piece[STATUS_BYTE::DESCRIPTOR] = piece[STATUS_BYTE::DESCRIPTOR].translate(_WITH_DD)
-            return 0, piece, reports, delayed
-        if not reports:
-            return 0, b"", 0, 0
-        marked = [index for index, rest in enumerate(self._rests) if rest & _RS]
+            return 0, piece
+        marked = np.flatnonzero(self._rests & _RS).tolist()
         first, last = marked[0], marked[-1]
         piece = bytearray(self._raw[first * DESCRIPTOR : (last + 1) * DESCRIPTOR])
         for index in marked:
             piece[(index - first) * DESCRIPTOR + STATUS_BYTE] |= DD
-        return first, piece, reports, delayed
+        return first, piece

@@ -232,6 +232,8 @@ class E1000(WithRom):
     @Registers.TCTL.written
     def _transmit_control(self, value: int) -> None:
         self.TCTL.SWXOFF = 0
+        if self.TCTL.EN:
+            self.transmit.prepare()
         self.transmit.run()
 
     @Registers.RDT.written

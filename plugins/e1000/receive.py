@@ -60,7 +60,7 @@ class _Stored:
     def __init__(self) -> None:
         self.lengths: list[int] = []
         """Of the frames as they came."""
-        self.destinations: list[int] = []
+        self.destinations = bytearray()
         """The first bytes of their destinations."""
         self.smallest = LONGEST_LPE
         """The least that a descriptor says."""

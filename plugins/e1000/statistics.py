@@ -18,6 +18,7 @@ BAR0 = MmioBar(128 * KiB, doc="The registers.")
 MASK_32 = 0xFFFF_FFFF
 MASK_64 = 0xFFFF_FFFF_FFFF_FFFF
 FCS = 4
+_EVEN = bytes(range(0, 256, 2))
 
 _SIZES = (64, 127, 255, 511, 1023)
 """Frames of up to so many bytes have a counter, longer ones have the last."""
@@ -122,10 +123,13 @@ class Statistics(PciDevice):
         if destination & 1:
             _add(self.BPTC if destination == 0xFF else self.MPTC, packets)
 
-    def count_run_transmitted(self, lengths: Sequence[tuple[int, int]], destinations: Sequence[int]) -> None:
-        """Frames went out: lengths, and how many of each, and the first bytes of their destinations."""
-        packets = len(destinations)
-        octets = sum(length * number for length, number in lengths) + packets * FCS
+    def count_run_transmitted(
+        self, packets: int, octets: int, lengths: Sequence[tuple[int, int]], destinations: bytes
+    ) -> None:
+        """Frames went out, of so many bytes together: lengths, and how many of each; the first bytes of their
+        destinations.
+        """
+        octets += packets * FCS
         _add(self.GPTC, packets)
         _add(self.TPT, packets)
         _add_octets(self.GOTCL, self.GOTCH, octets)
@@ -134,7 +138,7 @@ class Statistics(PciDevice):
             _add(vars(self)[_SENT[bisect_left(_SIZES, length + FCS)]], number)
         self._count_groups(self.BPTC, self.MPTC, destinations)
 
-    def count_received(self, lengths: Sequence[int], destinations: Sequence[int]) -> None:
+    def count_received(self, lengths: Sequence[int], destinations: bytes | bytearray) -> None:
         """Good frames came that a filter wanted: their lengths, and the first bytes of their destinations."""
         _add(self.GPRC, len(lengths))
         _add_octets(self.GORCL, self.GORCH, sum(lengths) + len(lengths) * FCS)
@@ -142,10 +146,12 @@ class Statistics(PciDevice):
             _add(vars(self)[_RECEIVED[bisect_left(_SIZES, length + FCS)]], number)
         self._count_groups(self.BPRC, self.MPRC, destinations)
 
-    def _count_groups(self, broadcasts: Register, multicasts: Register, destinations: Sequence[int]) -> None:
-        for destination in set(destinations):
-            if destination & 1:
-                _add(broadcasts if destination == 0xFF else multicasts, destinations.count(destination))
+    def _count_groups(self, broadcasts: Register, multicasts: Register, destinations: bytes | bytearray) -> None:
+        groups = destinations.translate(None, _EVEN)
+        if groups:
+            everybody = groups.count(0xFF)
+            _add(broadcasts, everybody)
+            _add(multicasts, len(groups) - everybody)
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -19,20 +19,23 @@ from .offloads import Context, checksums, insert_checksum, segments, unsegmented
 from .registers import TXD_LOW, TXQE
 
 if TYPE_CHECKING:
+    from .batches import Run
     from .device import E1000
 
 DESCRIPTOR = 16
 BATCH = 256
 """Descriptors that are fetched at once. The hardware keeps 64, but a fetch costs it less."""
-FEWEST = 4
+FEWEST = 8
 """From here on a run of plain packets is worth its trouble."""
 TURN_DESCRIPTORS, TURN_BYTES = 1024, 1 << 20
 """What one turn does."""
 DESCRIPTOR_NS, BYTE_NS = 500, 8
 """How long the rest waits then, for each of them."""
 
-RAPID_NS, RAPID_TAILS = 100_000, 32
-"""Writes to TDT that are no further apart, and so many of them, are a driver's that tells of each packet by itself."""
+RAPID_NS, RAPID_TAILS, RAPID_PACKETS = 100_000, 32, 8
+"""Writes to TDT that are no further apart, and so many of them, each of which has no more descriptors, are a driver's
+that tells of each packet by itself.
+"""
 SOON, TOGETHER = 50_000, 128
 """These are seen to after so many nanoseconds, or once so many descriptors wait."""
 
@@ -70,8 +73,19 @@ class Transmit(Component):
     _busy = False
     _last_tail = _rapid = 0
     """When TDT was written last, and about how often before that in quick succession."""
+    _known_tail = 0
+    """What was written."""
+
+    _runs: type[Run] | None = None
 
     # --- the ring ------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> type[Run]:
+        """Imports what runs of packets need: that takes a while, which shouldn't be in the middle of traffic."""
+        from .batches import Run
+
+        self._runs = Run
+        return Run
 
     def run(self) -> None:
         """Goes on with the ring, as far as the network takes what comes of it."""
@@ -88,15 +102,15 @@ class Transmit(Component):
         """The driver goes on. What comes in quick succession, as of a driver that tells of each packet by itself, is
         seen to together, a little later.
         """
-        now = self.clock.now()
-        rapid = now - self._last_tail < RAPID_NS
+        now, card = self.clock.now(), self.device
+        ring, tail = card.TDLEN.value >> 4, card.TDT.value
+        more = (tail - self._known_tail) % ring if ring else 0
+        rapid = now - self._last_tail < RAPID_NS and more <= RAPID_PACKETS
         self._rapid = min(self._rapid + 1, 2 * RAPID_TAILS) if rapid else max(self._rapid - 4, 0)
-        self._last_tail = now
-        if self._rapid < RAPID_TAILS:
+        self._last_tail, self._known_tail = now, tail
+        if self._rapid < RAPID_TAILS or more > RAPID_PACKETS:
             self.run()
             return
-        card = self.device
-        ring = card.TDLEN.value >> 4
         if not ring or (card.TDT.value - card.TDH.value) % ring >= TOGETHER:
             self.run()
         if not self.go_on.pending:
@@ -165,18 +179,16 @@ class Transmit(Component):
     def _run_of_plain(self, raw: bytes, base: int, head: int) -> int:
         """Sends a run of plain packets that these descriptors begin with; says how many."""
         card = self.device
-        if self.begun or card.loopback or len(raw) < FEWEST * DESCRIPTOR:
+        if self.begun or len(raw) < FEWEST * DESCRIPTOR or card.loopback:
             return 0
-        from .batches import Run
-
-        run = Run(raw)
+        run = (self._runs or self.prepare())(raw)
         if not run.send(card):
             return 0
-        first, piece, reports, delayed = run.written_back()
-        if reports:
+        if run.reports:
+            first, piece = run.written_back()
             card.dma.write(base + (head + first) * DESCRIPTOR, piece)
-        self._reports += reports
-        self._delayed += delayed
+        self._reports += run.reports
+        self._delayed += run.delayed
         self._bytes += run.octets
         return run.taken
 

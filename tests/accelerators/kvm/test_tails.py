@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from southbridge.accelerators.kvm import tails
+from southbridge import tail_doorbells as tails
 from southbridge.memory.regions import Io
 
 from tests.accelerators.kvm.guest import KvmMachine

@@ -16,7 +16,7 @@ from southbridge.errors import SouthbridgeError
 
 from tests.accelerators.unicorn.guest import FakeMachine
 
-NO_ACCESS = Access(lambda *it: 0, lambda *it: None, lambda address: 0)
+NO_ACCESS = Access(lambda *it: 0, lambda *it: None, lambda *it: None, lambda address: 0)
 
 
 def test_usable() -> None:

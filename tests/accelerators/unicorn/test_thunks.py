@@ -17,6 +17,7 @@ HFLAGS, EFLAGS, TR_FLAGS = ENV + 8, ENV + 16, ENV + 32
 CPU = DATA + 0x1000
 TLB, ENTRIES, CODE_PAGES = DATA + 0x400, DATA + 0x800, DATA + 0x8000
 LOGGED_PAGES, STORED_PAGES = DATA + 0xA000, DATA + 0xC000
+TAIL_TABLE = DATA + 0xE000
 FUNCTIONS = 0x40000
 RETURN = 0x50000
 
@@ -45,6 +46,9 @@ TARGETS = thunks.Targets(
     check_port_4=FUNCTIONS + 0x60,
     port_read=FUNCTIONS + 0x70,
     port_write=FUNCTIONS + 0x80,
+    tail_table=TAIL_TABLE,
+    tail_limit=thunks.TAIL_LIMIT,
+    memory_write=FUNCTIONS + 0xB0,
 )
 HELPERS = thunks.HelperTargets(*(FUNCTIONS + 0x100 + 0x10 * number for number in range(13)))
 NAMES = {
@@ -276,6 +280,33 @@ def test_port(host: Host, name: str, hflags: int, eflags: int, checked: bool, si
     assert host.calls[-1][1] == arguments
     if checked:
         assert host.calls[0][1][:2] == [ENV, 0x70]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+@pytest.mark.parametrize("offset", [0x10, 0x14, 0x18, 0x20])
+@pytest.mark.parametrize(
+    ("known", "value"), [(0, 0), (0, 127), (0, 128), (200, 199), (0xFFFF_FFFF, 0), (7, 7), (5, 0x8000_0000)]
+)
+def test_a_store_where_no_memory_is(host: Host, size: int, offset: int, known: int, value: int) -> None:
+    """Doorbells are at 10h and 18h behind the base."""
+    base = 0xFEBC_0000
+    table = thunks.tail_table()
+    for number, place in enumerate((0x10, 0x18)):
+        at = number * thunks.TAIL_WORDS
+        table[at + thunks.TAIL_ADDRESS] = base + place
+        table[at + thunks.TAIL_LAST] = 6 << 32 | 0x1234
+        table[at + thunks.TAIL_KNOWN] = known
+    host.cpu.mem_write(TAIL_TABLE, table.tobytes())
+    arguments = [0x77, offset, size, value | 0x55 << 32, base]
+    called = host.call("memory_write", *arguments)
+    ahead = value - known & 0xFFFF_FFFF
+    if size == 4 and offset in (0x10, 0x18) and ahead < thunks.TAIL_LIMIT:
+        assert called == []
+        table[(offset == 0x18) * thunks.TAIL_WORDS + thunks.TAIL_LAST] = 7 << 32 | value
+    else:
+        assert called == ["memory_write"]
+        assert host.calls[0][1] == arguments
+    assert bytes(host.cpu.mem_read(TAIL_TABLE, len(table) * 8)) == table.tobytes()
 
 
 HELPER_NAMES = ("read_msr", "write_msr", "read_control", "write_control", "system_call")

@@ -1,41 +1,59 @@
-"""Tail doorbells, whose value counts (`Io.tail_doorbells`), without an exit for each.
+"""Tail doorbells, whose value counts (`Io.tail_doorbells`), without an exit for each: for accelerators that can put
+writes by until somebody looks.
 
-An ioeventfd loses the value, unless there is one for each value that it may have. So such a doorbell is an ordinary
-register until the guest writes to it again and again. Then it is coalesced for a while: the kernel keeps the writes in
-the ring, and a thread looks there every so often. Once nothing was written for some time the next write is an exit
-again, and the thread sleeps.
+Such a doorbell is an ordinary register until the guest writes to it again and again. Then it is coalesced for a while:
+the accelerator puts the writes by, and a thread looks for them every so often. Once nothing was written for some time
+the next write is an exit again, and the thread sleeps.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+
+from .memory.regions import Io, Section
 
 RAPID_NS = 40_000
 """Writes that are no further apart follow each other rapidly."""
 MANY = 8
-"""After so many of these in a row a doorbell is coalesced."""
+"""After so many rapid ones in a row, each of which moves the tail little, a doorbell is coalesced."""
 LOOK = 50e-6
-"""Seconds between two looks into the ring."""
+"""Seconds between two looks."""
 QUIET = 20
-"""Looks at an empty ring after which it is over."""
+"""Looks that found nothing after which it is over."""
 
 Zone = tuple[bool, int, int]
+"""Ports or memory, address, size."""
+
+
+def tail_zones(sections: Iterable[Section]) -> Iterator[Zone]:
+    """The tail doorbells that show in these sections of guest memory."""
+    for section in sections:
+        region = section.region
+        if isinstance(region, Io):
+            for offset, width in region.tail_doorbells():
+                address = section.start + offset - section.offset
+                if section.start <= address and address + width <= section.end:
+                    yield False, address, width
 
 
 class TailDoorbells:
-    """Those of one virtual machine. With the machine's lock held."""
+    """Those of one machine. With the machine's lock held."""
 
     def __init__(
-        self, lock: threading.RLock, coalesce: Callable[[Zone, bool], bool], flush: Callable[[], bool]
+        self, lock: threading.RLock, coalesce: Callable[[Zone, bool], bool], flush: Callable[[], bool], far: int
     ) -> None:
-        """`coalesce` begins, or ends, to have KVM coalesce; `flush` serves what is in the ring, if anything is."""
+        """`coalesce` begins, or ends, to put writes by, and says whether it can; `flush` delivers them, and says
+        whether there were any. A write that moves a tail as far as `far` is worth an exit.
+        """
         self._lock = lock
         self._coalesce = coalesce
         self._flush = flush
+        self._far = far
         self._zones: dict[int, Zone] = {}
-        self._last: dict[int, int] = {}
+        self._last: dict[int, tuple[int, int]] = {}
+        """What was written there last, and when."""
         self._rapid: dict[int, int] = {}
         self._coalesced: set[Zone] = set()
         self._begun: threading.Semaphore | None = None
@@ -53,7 +71,7 @@ class TailDoorbells:
         self._end()
         self._zones.clear()
         self._zones.update((address, (ports, address, size)) for ports, address, size in zones)
-        self._last = dict.fromkeys(self._zones, 0)
+        self._last = dict.fromkeys(self._zones, (0, 0))
         self._rapid = dict.fromkeys(self._zones, 0)
 
     def close(self) -> None:
@@ -63,11 +81,13 @@ class TailDoorbells:
         if self._begun is not None:
             self._begun.release()
 
-    def rung(self, address: int) -> None:
+    def rung(self, address: int, value: int) -> None:
         """A write there left the guest."""
         now = time.monotonic_ns()
-        self._rapid[address] = self._rapid[address] + 1 if now - self._last[address] < RAPID_NS else 0
-        self._last[address] = now
+        before, at = self._last[address]
+        rapid = now - at < RAPID_NS and value - before < self._far
+        self._rapid[address] = self._rapid[address] + 1 if rapid else 0
+        self._last[address] = value, now
         if self._rapid[address] >= MANY:
             self._rapid[address] = 0
             self._begin(self._zones[address])
@@ -80,9 +100,9 @@ class TailDoorbells:
             self._wake()
 
     def _end(self) -> None:
-        for zone in self._coalesced:
+        ended, self._coalesced = self._coalesced, set()
+        for zone in ended:
             self._coalesce(zone, False)
-        self._coalesced.clear()
         self._flush()
 
     def _wake(self) -> None:
