@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .errors import GuestMemoryError
@@ -10,6 +11,9 @@ from .memory.guest import Mapping
 if TYPE_CHECKING:
     from .device import Device
     from .hooks import MachineHooks
+
+
+Bytes = bytes | bytearray | memoryview
 
 
 class Mapped:
@@ -54,7 +58,7 @@ class Dma:
         except GuestMemoryError as error:
             raise self._refused("read", error) from None
 
-    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+    def write(self, address: int, data: Bytes) -> None:
         """Stores `data` at `address`; all of it, or nothing."""
         if not self.enabled:
             raise self._is_off("write", address)
@@ -62,6 +66,22 @@ class Dma:
             self._device.machine.hooks.memory_write(address, data)
         except GuestMemoryError as error:
             raise self._refused("write", error) from None
+
+    def write_several(self, pieces: Iterable[tuple[int, Bytes]]) -> int:
+        """Stores data at addresses, one after the other, up to the first that is refused, which raises nothing but is a
+        guest error; gives how many were stored.
+        """
+        write, done = self._device.machine.hooks.memory_write, 0
+        for address, data in pieces:
+            try:
+                if not self.enabled:
+                    raise GuestMemoryError(address, "bus mastering is off")
+                write(address, data)
+            except GuestMemoryError as error:
+                self._refused("write", error)
+                break
+            done += 1
+        return done
 
     def map(self, address: int, length: int, *, write: bool = False) -> Mapped:
         """Host access to at least one and at most `length` bytes at `address`, for a `with` block.

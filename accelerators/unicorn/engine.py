@@ -342,6 +342,8 @@ class Engine:
     def holds_code(self, ram_address: int, size: int) -> bool:
         """Whether a page of this RAM has translated code. From any thread."""
         first, last = ram_address >> PAGE_SHIFT, ram_address + size - 1 >> PAGE_SHIFT
+        if last - first <= 1:  # what is most frequent, and faster so
+            return self._is_code(first) or (last != first and self._is_code(last))
         while first <= last:
             end = min(last, first | _TABLE_MASK) + 1
             table = self._page_descriptors(first)
@@ -351,6 +353,10 @@ class Engine:
                     return True
             first = end
         return False
+
+    def _is_code(self, page: int) -> bool:
+        table = self._tables.get(page >> _TABLE_BITS) or self._page_descriptors(page)
+        return table is not None and bool(table[3 * (page & _TABLE_MASK)])
 
     def _page_descriptors(self, page: int) -> Any:
         """The page descriptors, three words each, of the 1024 pages around `page`; None if none of them ever had code.

@@ -35,7 +35,10 @@ class GuestMap:
         self._unmapped = lib.MemoryEvent(self._touched)
         self._pieces: dict[Piece, int] = {}
         """With the address of each in Unicorn's space of RAM."""
-        self._by_block: dict[RamBlock, list[tuple[Piece, int]]] = {}
+        self._by_block: dict[RamBlock, list[tuple[int, int, int, Piece]]] = {}
+        """Of each, large ones first, where it begins and ends in the block, and its address in Unicorn's space."""
+        self._twice: set[RamBlock] = set()
+        """Those of which something is in more than one place."""
         self._protections: dict[Piece, int] = {}
         self._chunks: dict[int, int] = {}
         """Sizes by address."""
@@ -58,24 +61,35 @@ class GuestMap:
             self._map(piece)
         self._sorted = sorted(self._pieces, key=lambda piece: piece.start)
         self._starts = [piece.start for piece in self._sorted]
-        self._by_block.clear()
-        for piece, address in self._pieces.items():
-            self._by_block.setdefault(piece.block, []).append((piece, address))
+        self._sort_by_block()
         self._hook_holes()
         self._engine.flush_tlb()
 
+    def _sort_by_block(self) -> None:
+        self._by_block.clear()
+        self._twice.clear()
+        for piece, address in sorted(self._pieces.items(), key=lambda item: -item[0].size):
+            places = self._by_block.setdefault(piece.block, [])
+            begin, end = piece.offset, piece.offset + piece.size
+            if any(other[0] < end and begin < other[1] for other in places):
+                self._twice.add(piece.block)
+            places.append((begin, end, address, piece))
+
     def pieces_of(self, block: RamBlock) -> list[Piece]:
         """Where parts of `block` are mapped."""
-        return [piece for piece, _ in self._by_block.get(block, ())]
+        return [place[3] for place in self._by_block.get(block, ())]
 
     def ram_addresses(self, block: RamBlock, offset: int, length: int) -> list[tuple[int, int]]:
         """Where in Unicorn's space of RAM `length` bytes at `offset` of `block` are: addresses and sizes."""
-        found = []
-        for piece, address in self._by_block.get(block, ()):
-            begin = piece.offset
-            if begin < offset + length and offset < begin + piece.size:
-                start, end = max(offset, begin), min(offset + length, begin + piece.size)
-                found.append((address + start - begin, end - start))
+        end, found = offset + length, []
+        for begin, stop, address, _ in self._by_block.get(block, ()):
+            if begin <= offset and end <= stop:
+                found.append((address + offset - begin, length))
+                if block not in self._twice:
+                    break
+            elif begin < end and offset < stop:
+                start = max(offset, begin)
+                found.append((address + start - begin, min(end, stop) - start))
         return found
 
     def _map(self, piece: Piece) -> None:

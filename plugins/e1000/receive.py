@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from southbridge.component import Component, timer
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .device import E1000
 
 DESCRIPTOR = 16
-SHORTEST, FCS, TAG = 60, 4, 4
+SHORTEST, HEADER, FCS, TAG = 60, 14, 4, 4
 LONGEST, LONGEST_LPE = 1522, 16_384
 """With the frame check sequence, and a VLAN tag."""
 
@@ -35,9 +36,14 @@ SOON = 30_000
 """Nanoseconds between telling a network that waits of a few descriptors, and of a few more."""
 
 _DESCRIPTOR = struct.Struct("<QHHBBH")
-_REST = struct.Struct("<HHBBH")
+_LENGTH = 0xFFFF
 _EN, _LPE, _SECRC = 1 << 1, 1 << 5, 1 << 26
 _BUFFER_SIZES = (2048, 1024, 512, 256)
+
+
+def _rest(status: int, errors: int, checksum: int) -> int:
+    """The second half of the descriptor of a whole packet, but for its length and tag."""
+    return checksum << 16 | (status | DD | EOP) << 32 | errors << 40
 
 
 class Ready(NamedTuple):
@@ -54,24 +60,31 @@ class Ready(NamedTuple):
     """The first byte of its destination."""
 
 
-class _Stored:
-    """Frames that are in memory."""
+class _Run:
+    """Frames that are stored together, each in one buffer, and what is written into their descriptors."""
 
-    def __init__(self) -> None:
+    def __init__(self, descriptors: bytes) -> None:
+        self._words = array("Q", descriptors)
+        self.addresses = self._words[::2]
+        """The buffers'."""
+        self.rests: list[int] = []
+        """The second halves of the descriptors of those that are in memory."""
         self.lengths: list[int] = []
-        """Of the frames as they came."""
+        """Of these frames, as they came."""
         self.destinations = bytearray()
         """The first bytes of their destinations."""
-        self.smallest = LONGEST_LPE
-        """The least that a descriptor says."""
         self.seen = 0
-        """How many frames a run has dealt with, those that weren't wanted included."""
+        """How many frames it has dealt with, those that weren't wanted included."""
 
-    def add(self, length: int, destination: int, stored: int) -> None:
-        """One more, of which `stored` bytes are in memory."""
-        self.lengths.append(length)
-        self.destinations.append(destination)
-        self.smallest = min(self.smallest, stored)
+    def keep(self, number: int) -> None:
+        """The first so many are in memory, and no more."""
+        del self.rests[number:], self.lengths[number:], self.destinations[number:]
+
+    def written(self) -> memoryview:
+        """The descriptors of those that are in memory."""
+        end = 2 * len(self.rests)
+        self._words[1:end:2] = array("Q", self.rests)
+        return memoryview(self._words)[:end].cast("B")
 
 
 class Receive(Component):
@@ -143,9 +156,7 @@ class Receive(Component):
         if stored:
             self._count_all(ready.length)
         if stored > 0:
-            told = _Stored()
-            told.add(ready.length, ready.destination, len(ready.data))
-            self._tell(told)
+            self._tell([ready.length], bytes([ready.destination]), len(ready.data))
         return bool(stored)
 
     def _ready(self, frame: Frame, offload: Offload | None) -> Ready | None:
@@ -178,11 +189,11 @@ class Receive(Component):
         status |= PIF if unsure else 0
         return Ready(data, status, errors, checksum, tag if status & VP else 0, length, frame[0])
 
-    def _tell(self, stored: _Stored) -> None:
-        """These are in memory."""
+    def _tell(self, lengths: list[int], destinations: bytes | bytearray, smallest: int) -> None:
+        """These are in memory; the least that a descriptor says is `smallest`."""
         card = self.device
-        card.count_received(stored.lengths, stored.destinations)
-        if card.RSRPD.value and stored.smallest <= card.RSRPD.value:
+        card.count_received(lengths, destinations)
+        if card.RSRPD.value and smallest <= card.RSRPD.value:
             card.interrupts.cause(SRPD)
         card.interrupts.received()
 
@@ -199,59 +210,61 @@ class Receive(Component):
         if not count:
             return 0
         base = (card.RDBAH.value << 32 | card.RDBAL.value) + head * DESCRIPTOR
-        stored = _Stored()
         try:
-            written = bytearray(card.dma.read(base, count * DESCRIPTOR))
-            self._store_run(frames, offload, written, stored)
+            run = _Run(card.dma.read(base, count * DESCRIPTOR))
         except GuestMemoryError:
-            self._unreachable(head + len(stored.lengths))
-            stored.seen = max(stored.seen, 1)
-        number = len(stored.lengths)
-        if number:
-            try:
-                card.dma.write(base, memoryview(written)[: number * DESCRIPTOR])
-            except GuestMemoryError:
-                self._unreachable(head)
-                return stored.seen
-            card.RDH.value = (head + number) % ring
-            self._check_threshold(ring, free, number)
-            card.count("TPR", number)
-            card.count_octets("TOR", sum(stored.lengths) + FCS * number)
-            self._tell(stored)
-        return stored.seen
+            self._unreachable(head)
+            return 1
+        number = card.dma.write_several(self._pieces(frames, offload, run))
+        if number < len(run.rests):
+            self._unreachable(head + number)
+            run.keep(number)
+        if not number:
+            return run.seen
+        try:
+            card.dma.write(base, run.written())
+        except GuestMemoryError:
+            self._unreachable(head)
+            return run.seen
+        card.RDH.value = (head + number) % ring
+        self._check_threshold(ring, free, number)
+        card.count("TPR", number)
+        card.count_octets("TOR", sum(run.lengths) + FCS * number)
+        self._tell(run.lengths, run.destinations, min(rest & _LENGTH for rest in run.rests) if card.RSRPD.value else 0)
+        return run.seen
 
-    def _store_run(self, frames: Sequence[Frame], offload: Offload | None, written: bytearray, stored: _Stored) -> None:
-        """Puts frames into the buffers of the fetched descriptors, and what is to be `written` back into these."""
+    def _pieces(self, frames: Sequence[Frame], offload: Offload | None, run: _Run) -> Iterator[tuple[int, Frame]]:
+        """What is to be stored of frames, and where, one by one: the next is looked at when the last is in memory."""
         card = self.device
-        write, exact, unusual = card.dma.write, card.filters.destinations, (card.VET.value, PAUSE_TYPE)
+        exact, unusual = card.filters.destinations, (card.VET.value.to_bytes(2, "big"), PAUSE_TYPE.to_bytes(2, "big"))
         strips, checks = card.RCTL.value & _SECRC, card.RXCSUM.value
-        status, errors, checksum, tag = IXSM, 0, 0, 0
         most = self.buffer_size - FCS
-        at, end = 0, len(written)
+        usual = (IXSM | DD | EOP) << 32
+        note_rest, note_length, note_destination = run.rests.append, run.lengths.append, run.destinations.append
+        room = len(run.addresses)
         for frame in frames:
             length = len(frame)
-            if at == end or length > most:
-                break
-            stored.seen += 1
-            header = bytes(frame[:14])
-            if (
-                header[:6] in exact
-                and SHORTEST <= length <= LONGEST - FCS
-                and header[12] << 8 | header[13] not in unusual
-            ):
+            if len(run.rests) == room or length > most:
+                return
+            run.seen += 1
+            header = bytes(frame[:HEADER])
+            rest, data = usual, frame
+            if header[:6] in exact and SHORTEST <= length <= LONGEST - FCS and header[12:] not in unusual:
                 if checks:
-                    status, errors, checksum = self._checks(frame, offload)
-                data = frame if strips else b"".join((frame, zlib.crc32(frame).to_bytes(FCS, "little")))
+                    rest = _rest(*self._checks(frame, offload))
+                if not strips:
+                    data = b"".join((frame, zlib.crc32(frame).to_bytes(FCS, "little")))
             else:
                 ready = self._ready(frame, offload)
                 if ready is None:
                     continue
-                data, status, errors, checksum, tag, length, _ = ready
-            write(int.from_bytes(written[at : at + 8], "little"), data)
-            _REST.pack_into(written, at + 8, len(data), checksum, status | DD | EOP, errors, tag)
-            stored.add(length, header[0], len(data))
-            at += DESCRIPTOR
-            status, errors, checksum, tag = IXSM, 0, 0, 0
+                data, length = ready.data, ready.length
+                rest = _rest(ready.status, ready.errors, ready.checksum) | ready.tag << 48
+            note_length(length)
+            note_destination(header[0])
+            address = run.addresses[len(run.rests)]
+            note_rest(rest | len(data))
+            yield address, data
 
     # --- counting, flow control -----------------------------------------------------------------------------------
 

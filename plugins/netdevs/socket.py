@@ -25,7 +25,9 @@ from .stream import FramingError, StreamSender, Unframer
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
+READS = 8
+"""Chunks that are read in a row for a card that has room again."""
 DATAGRAMS = 64
 """How many are read in one turn of the main loop."""
 BUFFER = 1 << 20
@@ -248,7 +250,7 @@ class SocketNetdev(NetworkBackend):
         if self._wire is not None:
             self._wire.card_has_room()
 
-    def deliver(self, frames: list[bytes]) -> None:
+    def deliver(self, frames: list[Frame]) -> None:
         """Gives frames to the card as far as it has room; the others stay."""
         del frames[: self.cable.send_batch(frames)]
 
@@ -263,7 +265,7 @@ class _Wire(ABC):
             end.setblocking(False)
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        self._waiting: list[bytes] = []
+        self._waiting: list[Frame] = []
         """What one read brought and the card had no room for; until it has, nothing more is read."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watches_output = False
@@ -294,18 +296,22 @@ class _Wire(ABC):
         """Takes what came."""
 
     def _readable(self) -> None:
+        if not self._waiting and not self._closed:
+            self.read()
         with self._owner.lock:
-            if not self._waiting and not self._closed:
-                self.read()
             if self._waiting and self._loop is not None:
                 self._loop.remove_reader(self._receiver)
 
     def card_has_room(self) -> None:
-        """On any thread."""
+        """On any thread, with the lock."""
         if self._waiting:
             self._owner.deliver(self._waiting)
-            if not self._waiting and self._loop is not None:
+            if not self._waiting and self._loop is not None and not self.read_here():
                 self._loop.call_soon_threadsafe(self._read_on)
+
+    def read_here(self) -> bool:
+        """Takes what came while the main loop doesn't read; False if that is to go on."""
+        return False
 
     def _read_on(self) -> None:
         if self._loop is not None and not self._closed:
@@ -366,14 +372,39 @@ class _Stream(_Wire):
         if not data:
             self._owner.ended(self, "the other end has closed the connection")
             return
+        with self._owner.lock:
+            nonsense = self._take(data)
+        if nonsense:
+            self._owner.ended(self, nonsense)
+
+    def read_here(self) -> bool:
+        """See _Wire. A card whose ring is always full is fed from here: to have the main loop do that for each piece
+        of it costs more than the reading.
+        """
+        for _ in range(READS):
+            try:
+                data = self._receiver.recv(CHUNK)
+            except OSError:
+                return False
+            if not data:
+                return False
+            nonsense = self._take(data)
+            if nonsense and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._owner.ended, self, nonsense)
+            if nonsense or self._waiting or self._closed:
+                return True
+        return False
+
+    def _take(self, data: bytes) -> str:
+        """Gives the card what is complete; says what is wrong with the rest, if anything is."""
         try:
-            frames = list(self._in.feed(data))
+            self._waiting.extend(self._in.feed(data))
         except FramingError as error:
-            self._owner.ended(self, f"the other end doesn't talk as networks do: {error}")
-            return
-        if frames:
-            taken = self._owner.cable.send_batch(frames)
-            self._waiting.extend(bytes(frame) for frame in frames[taken:])
+            self._waiting.clear()
+            return f"the other end doesn't talk as networks do: {error}"
+        if self._waiting:
+            self._owner.deliver(self._waiting)
+        return ""
 
 
 class _Datagrams(_Wire):
@@ -397,16 +428,17 @@ class _Datagrams(_Wire):
         return True
 
     def read(self) -> None:
-        for _ in range(DATAGRAMS):
-            try:
-                data, source = self._receiver.recvfrom(CHUNK)
-            except OSError:  # nothing more; or the other end isn't there
-                return
-            if not data or (self._own is not None and source == self._own):
-                continue
-            if not self._owner.cable.send(data):
-                self._waiting.append(data)
-                return
+        with self._owner.lock:
+            for _ in range(DATAGRAMS):
+                try:
+                    data, source = self._receiver.recvfrom(CHUNK)
+                except OSError:  # nothing more; or the other end isn't there
+                    return
+                if not data or (self._own is not None and source == self._own):
+                    continue
+                if not self._owner.cable.send(data):
+                    self._waiting.append(data)
+                    return
 
 
 def _remove_stale(path: Path) -> None:

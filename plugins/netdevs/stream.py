@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 
 from southbridge.net import Frame
 from southbridge.net.frames import LARGEST
 
 PREFIX = 4
+_LENGTH = struct.Struct(">I")
 
 
 class FramingError(Exception):
@@ -27,14 +29,14 @@ class Unframer:
             self._pending += data
             data = bytes(self._pending)
             self._pending.clear()
-        view = memoryview(data)
+        view, size = memoryview(data), len(data)
         at = 0
-        while at + PREFIX <= len(view):
-            length = int.from_bytes(view[at : at + PREFIX], "big")
+        while at + PREFIX <= size:
+            (length,) = _LENGTH.unpack_from(data, at)
             if not 0 < length <= LARGEST:
                 raise FramingError(f"a frame of {length} bytes")
             end = at + PREFIX + length
-            if end > len(view):
+            if end > size:
                 break
             yield view[at + PREFIX : end]
             at = end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,38 @@ def test_a_card_without_room_stops_the_reading(kind: str, loop: NetworkLoop, tmp
     other.make_room(100)
     loop.until(lambda: len(other.frames) == 20)
     assert [frame[0] for frame in other.frames] == list(range(20))
+
+
+@pytest.mark.parametrize("room", [1, 7, 100])
+@pytest.mark.parametrize("end", ["goes on", "hangs up", "talks nonsense"])
+def test_a_card_that_is_always_full(room: int, end: str, loop: NetworkLoop, tmp_path: Path) -> None:
+    """It takes a few frames each time that it has room. Nothing is lost but what comes along with nonsense."""
+    path, frames = tmp_path / "s", [number.to_bytes(4, "big") * 300 for number in range(1000)]
+    data = b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
+    card = loop.start(SocketNetdev(path=path, server=True), NetworkLine(room=room))
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(path))
+        loop.until(lambda: card.port.link_up)
+        sender = threading.Thread(target=peer.sendall, args=(data + (bytes(40) if end == "talks nonsense" else b""),))
+        sender.start()
+        while len(card.frames) < len(frames) and card.port.link_up:
+            before = len(card.frames)
+            loop.until(lambda before=before: len(card.frames) > before or not card.port.link_up)  # type: ignore[misc]
+            with loop.lock:
+                while not card.room and len(card.frames) < len(frames) and card.port.link_up:
+                    card.make_room(room)
+        sender.join()
+        if end == "hangs up":
+            peer.close()
+        if end == "goes on":
+            peer.sendall((60).to_bytes(4, "big") + b"\xff" * 60)
+            card.make_room(1)
+            loop.until(lambda: len(card.frames) > len(frames))
+            frames.append(b"\xff" * 60)
+        else:
+            card.make_room(1)
+            loop.until(lambda: not card.port.link_up)
+    assert card.frames == (frames[: len(card.frames)] if end == "talks nonsense" else frames)
 
 
 @pytest.mark.parametrize("kind", ["unix", "unix datagrams"])
