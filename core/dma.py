@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .errors import GuestMemoryError
@@ -67,21 +67,20 @@ class Dma:
         except GuestMemoryError as error:
             raise self._refused("write", error) from None
 
-    def write_several(self, pieces: Iterable[tuple[int, Bytes]]) -> int:
-        """Stores data at addresses, one after the other, up to the first that is refused, which raises nothing but is a
-        guest error; gives how many were stored.
+    def write_several(self, pieces: Iterator[tuple[int, Bytes]]) -> None:
+        """Stores pieces, addresses and data, in order: each is in memory before the next one is taken. The piece that
+        raises is the last that is taken.
         """
-        write, done = self._device.machine.hooks.memory_write, 0
-        for address, data in pieces:
-            try:
-                if not self.enabled:
+        hooks, enabled = self._device.machine.hooks, self.enabled
+        try:
+            if enabled and hooks.memory_write_several(pieces):
+                return
+            for address, data in pieces:
+                if not enabled:
                     raise GuestMemoryError(address, "bus mastering is off")
-                write(address, data)
-            except GuestMemoryError as error:
-                self._refused("write", error)
-                break
-            done += 1
-        return done
+                hooks.memory_write(address, data)
+        except GuestMemoryError as error:
+            raise self._refused("write", error) from None
 
     def map(self, address: int, length: int, *, write: bool = False) -> Mapped:
         """Host access to at least one and at most `length` bytes at `address`, for a `with` block.

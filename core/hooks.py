@@ -8,7 +8,7 @@ a wrapper (a tracer, a fault injector) or several implementations it is the full
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ class MachineHooks:
 
     memory_read: Callable[[int, int], bytes]
     memory_write: Callable[[int, bytes | bytearray | memoryview], Any]
+    memory_write_several: Callable[[Iterator[tuple[int, bytes | bytearray | memoryview]]], Any]
     memory_map: Callable[[int, int, bool], Mapping]
     memory_unmap: Callable[[Mapping, int], Any]
     irq_set: Callable[[int, bool], Any]

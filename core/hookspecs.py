@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import numpy.typing as npt
     import typer
@@ -50,6 +52,14 @@ class GuestMemory:
         """Stores `data` at `address`; marks its pages dirty; a software CPU forgets translations of them.
 
         Raises GuestMemoryError, having stored nothing, if a part isn't RAM.
+        """
+
+    @hookspec(firstresult=True)
+    def memory_write_several(self, pieces: Iterator[tuple[int, bytes]]) -> bool | None:
+        """The same for pieces, addresses and data, in order: each is stored before the next one is taken. True.
+
+        Raises GuestMemoryError for the first that can't be stored, which is the last that is taken. Whoever wraps
+        `memory_write` wraps this too. Where nobody implements it, `memory_write` is called for each piece.
         """
 
     @hookspec(firstresult=True)
@@ -300,6 +310,7 @@ GROUPS = (
 LINKED = (
     "memory_read",
     "memory_write",
+    "memory_write_several",
     "memory_map",
     "memory_unmap",
     "irq_set",

@@ -126,6 +126,7 @@ class KvmAccelerator(Accelerator):
         memory = FlatGuestMemory(machine.memory)
         self.memory_read = memory.memory_read
         self.memory_write = memory.memory_write
+        self.memory_write_several = memory.memory_write_several
         self.memory_map = memory.memory_map
         self.memory_unmap = memory.memory_unmap
         # Only who plays an interrupt controller takes part in these: hooks with one implementation are fast.

@@ -34,6 +34,7 @@ class QtestAccelerator(Accelerator):
         memory = FlatGuestMemory(machine.memory)
         self.memory_read = memory.memory_read
         self.memory_write = memory.memory_write
+        self.memory_write_several = memory.memory_write_several
         self.memory_map = memory.memory_map
         self.memory_unmap = memory.memory_unmap
 

@@ -12,6 +12,8 @@ from southbridge.memory.ram import RamBlock
 from southbridge.memory.regions import Ram, Section
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import numpy.typing as npt
     from southbridge.cpu_models import CpuModel
@@ -61,6 +63,7 @@ class UnicornAccelerator(Accelerator):
         memory = FlatGuestMemory(machine.memory, self._wrote)
         self.memory_read = memory.memory_read
         self.memory_write = memory.memory_write
+        self.memory_write_several = memory.memory_write_several
         self.memory_map = memory.memory_map
         self.memory_unmap = memory.memory_unmap
 
@@ -125,6 +128,6 @@ class UnicornAccelerator(Accelerator):
         if self._vcpu is not None:
             self._vcpu.set_a20(enabled)
 
-    def _wrote(self, block: RamBlock, offset: int, length: int) -> None:
+    def _wrote(self, block: RamBlock, places: Sequence[tuple[int, int]]) -> None:
         if self._vcpu is not None:
-            self._vcpu.overwritten(block, offset, length)
+            self._vcpu.overwritten(block, places)

@@ -13,7 +13,7 @@ import mmap
 import os
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -339,11 +339,24 @@ class Engine:
         pages: int = self.mailbox.code_pages
         return pages > CODE_PAGES
 
+    def holding_code(self, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of these ranges of RAM, addresses and sizes, that `holds_code` is true of."""
+        tables, found = self._tables, []
+        for address, size in ranges:
+            first, last = address >> PAGE_SHIFT, address + size - 1 >> PAGE_SHIFT
+            table = tables.get(first >> _TABLE_BITS)
+            if table is not None and last - first <= 1 and (first & _TABLE_MASK) <= (last & _TABLE_MASK):
+                # What is most frequent, without a call.
+                holds = table[3 * (first & _TABLE_MASK)] or table[3 * (last & _TABLE_MASK)]
+            else:
+                holds = self.holds_code(address, size)
+            if holds:
+                found.append((address, size))
+        return found
+
     def holds_code(self, ram_address: int, size: int) -> bool:
         """Whether a page of this RAM has translated code. From any thread."""
         first, last = ram_address >> PAGE_SHIFT, ram_address + size - 1 >> PAGE_SHIFT
-        if last - first <= 1:  # what is most frequent, and faster so
-            return self._is_code(first) or (last != first and self._is_code(last))
         while first <= last:
             end = min(last, first | _TABLE_MASK) + 1
             table = self._page_descriptors(first)
@@ -353,10 +366,6 @@ class Engine:
                     return True
             first = end
         return False
-
-    def _is_code(self, page: int) -> bool:
-        table = self._tables.get(page >> _TABLE_BITS) or self._page_descriptors(page)
-        return table is not None and bool(table[3 * (page & _TABLE_MASK)])
 
     def _page_descriptors(self, page: int) -> Any:
         """The page descriptors, three words each, of the 1024 pages around `page`; None if none of them ever had code.

@@ -79,17 +79,20 @@ class GuestMap:
         """Where parts of `block` are mapped."""
         return [place[3] for place in self._by_block.get(block, ())]
 
-    def ram_addresses(self, block: RamBlock, offset: int, length: int) -> list[tuple[int, int]]:
-        """Where in Unicorn's space of RAM `length` bytes at `offset` of `block` are: addresses and sizes."""
-        end, found = offset + length, []
-        for begin, stop, address, _ in self._by_block.get(block, ()):
-            if begin <= offset and end <= stop:
-                found.append((address + offset - begin, length))
-                if block not in self._twice:
-                    break
-            elif begin < end and offset < stop:
-                start = max(offset, begin)
-                found.append((address + start - begin, min(end, stop) - start))
+    def ram_addresses(self, block: RamBlock, places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Where in Unicorn's space of RAM these offsets of `block`, so many bytes each, are: addresses and sizes."""
+        pieces, once = self._by_block.get(block, ()), block not in self._twice
+        found = []
+        for offset, length in places:
+            end = offset + length
+            for begin, stop, address, _ in pieces:
+                if begin <= offset and end <= stop:
+                    found.append((address + offset - begin, length))
+                    if once:
+                        break
+                elif begin < end and offset < stop:
+                    start = max(offset, begin)
+                    found.append((address + start - begin, min(end, stop) - start))
         return found
 
     def _map(self, piece: Piece) -> None:

@@ -26,7 +26,7 @@ from .system_registers import SystemRegisters
 from .tails import Tails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -190,15 +190,16 @@ class UnicornVcpu(Vcpu):
         self._a20 = enabled
         self._fall_behind()
 
-    def overwritten(self, block: RamBlock, offset: int, length: int) -> None:
-        """A device stored `length` bytes at `offset` in `block`. With the lock held, on any thread."""
-        for address, size in self._map.ram_addresses(block, offset, length):
-            self._overwritten.append((address, size))
-            # The CPU may be translating it just now; so it is noted anyhow, but only code is worth a stop.
-            if self._engine.holds_code(address, size) or len(self._overwritten) > _MANY:
-                self._fall_behind()
-            else:
-                self._behind = True
+    def overwritten(self, block: RamBlock, places: Sequence[tuple[int, int]]) -> None:
+        """A device stored to these offsets in `block`, so many bytes each. With the lock held, on any thread."""
+        stored = self._map.ram_addresses(block, places)
+        code = self._engine.holding_code(stored)
+        # The CPU, on its thread, may be translating it just now: so it is noted anyhow, but only code is worth a stop.
+        self._overwritten += code if threading.get_ident() == self._thread else stored
+        if code or len(self._overwritten) > _MANY:
+            self._fall_behind()
+        elif self._overwritten:
+            self._behind = True
 
     # --- what the guest stores -----------------------------------------------------------------------------------
 
@@ -265,10 +266,10 @@ class UnicornVcpu(Vcpu):
             engine.set_a20(self._a20)
             self._a20 = None
             self._clearing = True
-        for address, size in self._overwritten:
-            if engine.holds_code(address, size):
+        if self._overwritten:
+            for address, size in engine.holding_code(self._overwritten):
                 engine.forget_code(address, size)
-        self._overwritten.clear()
+            self._overwritten.clear()
         if self._wanted:
             self._serve()
         if self._map_changed:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import GuestMemoryError
 from ..hookspecs import hookimpl
 from .ram import RamBlock
 from .regions import Section
 from .space import AddressSpace
+
+Wrote = Callable[[RamBlock, Sequence[tuple[int, int]]], None]
 
 
 class Mapping:
@@ -31,10 +33,11 @@ class Mapping:
 class FlatGuestMemory:
     """The memory hooks over RAM blocks that the host has mapped in whole.
 
-    `wrote(block, offset, length)` is called after each store by a device: a software CPU drops its translations of it.
+    `wrote` is told of each store by a device, or of several at once: the block, offsets and lengths. A software CPU
+    drops its translations of them.
     """
 
-    def __init__(self, space: AddressSpace, wrote: Callable[[RamBlock, int, int], None] | None = None) -> None:
+    def __init__(self, space: AddressSpace, wrote: Wrote | None = None) -> None:
         self._space = space
         self._wrote = wrote
 
@@ -72,6 +75,28 @@ class FlatGuestMemory:
         else:
             self._write_pieces(address, data)
 
+    @hookimpl
+    def memory_write_several(self, pieces: Iterator[tuple[int, bytes | memoryview]]) -> bool:
+        """See hookspecs."""
+        find, block, view = self._space.find, None, memoryview(b"")
+        places: list[tuple[int, int]] = []
+        try:
+            for address, data in pieces:
+                length = len(data)
+                section = find(address)
+                if section is None or section.readonly or address + length > section.end or section.ram is None:
+                    self._write_pieces(address, data)
+                    continue
+                if section.ram is not block:
+                    self._changed_several(block, places)
+                    block, places, view = section.ram, [], section.ram.view
+                offset = section.block_offset + address - section.start
+                view[offset : offset + length] = data
+                places.append((offset, length))
+        finally:
+            self._changed_several(block, places)
+        return True
+
     def _write_pieces(self, address: int, data: bytes | memoryview) -> None:
         pieces = list(self._pieces(address, len(data)))
         at = 0
@@ -108,4 +133,13 @@ class FlatGuestMemory:
         if block.dirty:
             block.mark_dirty(offset, length)
         if self._wrote is not None:
-            self._wrote(block, offset, length)
+            self._wrote(block, [(offset, length)])
+
+    def _changed_several(self, block: RamBlock | None, places: list[tuple[int, int]]) -> None:
+        if block is None or not places:
+            return
+        if block.dirty:
+            for offset, length in places:
+                block.mark_dirty(offset, length)
+        if self._wrote is not None:
+            self._wrote(block, places)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..errors import GuestMemoryError
 from ..hookspecs import hookimpl
 from ..memory.guest import FlatGuestMemory, Mapping
@@ -41,6 +43,16 @@ class BenchMemory(FlatGuestMemory):
         """See hookspecs."""
         self._count(len(data))
         super().memory_write(address, data)
+
+    @hookimpl
+    def memory_write_several(self, pieces: Iterator[tuple[int, bytes | memoryview]]) -> bool:
+        """See hookspecs."""
+        return super().memory_write_several(self._counted(pieces))
+
+    def _counted(self, pieces: Iterator[tuple[int, bytes | memoryview]]) -> Iterator[tuple[int, bytes | memoryview]]:
+        for address, data in pieces:
+            self._count(len(data))
+            yield address, data
 
     @hookimpl
     def memory_map(self, address: int, length: int, write: bool) -> Mapping:

@@ -76,9 +76,9 @@ class _Run:
         self.seen = 0
         """How many frames it has dealt with, those that weren't wanted included."""
 
-    def keep(self, number: int) -> None:
-        """The first so many are in memory, and no more."""
-        del self.rests[number:], self.lengths[number:], self.destinations[number:]
+    def drop(self) -> None:
+        """The last one isn't in memory after all."""
+        del self.rests[-1], self.lengths[-1], self.destinations[-1]
 
     def written(self) -> memoryview:
         """The descriptors of those that are in memory."""
@@ -215,10 +215,12 @@ class Receive(Component):
         except GuestMemoryError:
             self._unreachable(head)
             return 1
-        number = card.dma.write_several(self._pieces(frames, offload, run))
-        if number < len(run.rests):
-            self._unreachable(head + number)
-            run.keep(number)
+        try:
+            card.dma.write_several(self._pieces(frames, offload, run))
+        except GuestMemoryError:
+            run.drop()
+            self._unreachable(head + len(run.rests))
+        number = len(run.rests)
         if not number:
             return run.seen
         try:
@@ -239,7 +241,7 @@ class Receive(Component):
         exact, unusual = card.filters.destinations, (card.VET.value.to_bytes(2, "big"), PAUSE_TYPE.to_bytes(2, "big"))
         strips, checks = card.RCTL.value & _SECRC, card.RXCSUM.value
         most = self.buffer_size - FCS
-        usual = (IXSM | DD | EOP) << 32
+        usual, longest, known = (IXSM | DD | EOP) << 32, min(LONGEST - FCS, most), b""
         note_rest, note_length, note_destination = run.rests.append, run.lengths.append, run.destinations.append
         room = len(run.addresses)
         for frame in frames:
@@ -249,7 +251,9 @@ class Receive(Component):
             run.seen += 1
             header = bytes(frame[:HEADER])
             rest, data = usual, frame
-            if header[:6] in exact and SHORTEST <= length <= LONGEST - FCS and header[12:] not in unusual:
+            if header != known and header[:6] in exact and header[12:] not in unusual:
+                known = header  # the next ones are most likely like that
+            if header == known and SHORTEST <= length <= longest:
                 if checks:
                     rest = _rest(*self._checks(frame, offload))
                 if not strips:

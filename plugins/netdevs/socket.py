@@ -26,6 +26,8 @@ from .stream import FramingError, StreamSender, Unframer
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 17
+FEW = 64
+"""Frames; if fewer wait for a card, more are read before it is given any."""
 READS = 8
 """Chunks that are read in a row for a card that has room again."""
 DATAGRAMS = 64
@@ -304,13 +306,13 @@ class _Wire(ABC):
 
     def card_has_room(self) -> None:
         """On any thread, with the lock."""
-        if self._waiting:
+        if self._waiting and not self.read_here():
             self._owner.deliver(self._waiting)
-            if not self._waiting and self._loop is not None and not self.read_here():
+            if not self._waiting and self._loop is not None:
                 self._loop.call_soon_threadsafe(self._read_on)
 
     def read_here(self) -> bool:
-        """Takes what came while the main loop doesn't read; False if that is to go on."""
+        """Delivers what waits and what came while the main loop didn't read. False if that isn't possible here."""
         return False
 
     def _read_on(self) -> None:
@@ -379,9 +381,13 @@ class _Stream(_Wire):
 
     def read_here(self) -> bool:
         """See _Wire. A card whose ring is always full is fed from here: to have the main loop do that for each piece
-        of it costs more than the reading.
+        of it costs more than the reading. Little that waits is delivered with what follows it.
         """
+        if len(self._waiting) >= FEW:
+            self._owner.deliver(self._waiting)
         for _ in range(READS):
+            if len(self._waiting) >= FEW or self._closed:
+                return True
             try:
                 data = self._receiver.recv(CHUNK)
             except OSError:
@@ -391,7 +397,6 @@ class _Stream(_Wire):
             nonsense = self._take(data)
             if nonsense and self._loop is not None:
                 self._loop.call_soon_threadsafe(self._owner.ended, self, nonsense)
-            if nonsense or self._waiting or self._closed:
                 return True
         return False
 
@@ -400,7 +405,6 @@ class _Stream(_Wire):
         try:
             self._waiting.extend(self._in.feed(data))
         except FramingError as error:
-            self._waiting.clear()
             return f"the other end doesn't talk as networks do: {error}"
         if self._waiting:
             self._owner.deliver(self._waiting)

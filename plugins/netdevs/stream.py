@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
 
 from southbridge.net import Frame
 from southbridge.net.frames import LARGEST
@@ -23,24 +22,25 @@ class Unframer:
     def __init__(self) -> None:
         self._pending = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[memoryview]:
+    def feed(self, data: bytes) -> list[memoryview]:
         """The frames that are complete now. Raises FramingError for a length that none has."""
         if self._pending:
             self._pending += data
             data = bytes(self._pending)
             self._pending.clear()
-        view, size = memoryview(data), len(data)
-        at = 0
-        while at + PREFIX <= size:
-            (length,) = _LENGTH.unpack_from(data, at)
+        view, size, unpack, frames = memoryview(data), len(data), _LENGTH.unpack_from, []
+        at, begin = 0, PREFIX
+        while begin <= size:
+            (length,) = unpack(data, at)
             if not 0 < length <= LARGEST:
                 raise FramingError(f"a frame of {length} bytes")
-            end = at + PREFIX + length
+            end = begin + length
             if end > size:
                 break
-            yield view[at + PREFIX : end]
-            at = end
+            frames.append(view[begin:end])
+            at, begin = end, end + PREFIX
         self._pending += view[at:]
+        return frames
 
 
 class StreamSender:

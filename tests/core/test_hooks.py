@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +26,10 @@ class Memory:
     @hookimpl
     def memory_write(self, address: int, data: bytes) -> None:
         self.calls.append(("write", address, data))
+
+    @hookimpl
+    def memory_write_several(self, pieces: Iterator[tuple[int, bytes]]) -> bool:
+        return True
 
     @hookimpl
     def memory_map(self, address: int, length: int, write: bool) -> Any:

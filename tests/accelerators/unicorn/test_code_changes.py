@@ -213,7 +213,7 @@ def test_knows_where_code_is(machine: FakeMachine, size: int) -> None:
     vcpu = machine.vcpu
 
     def holds(offset: int) -> bool:
-        ranges = vcpu._map.ram_addresses(machine.ram, offset, size)
+        ranges = vcpu._map.ram_addresses(machine.ram, [(offset, size)])
         return any(vcpu._engine.holds_code(*it) for it in ranges)
 
     assert holds(0x5000)

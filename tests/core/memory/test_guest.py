@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -88,12 +88,39 @@ def test_a_write_stores_all_or_nothing(at: int, length: int) -> None:
 def test_a_write_tells_of_each_block_where_it_changed() -> None:
     it = Map()
     wrote: list[tuple[str, int, int]] = []
-    memory = FlatGuestMemory(it.space, lambda block, offset, length: wrote.append((block.name, offset, length)))
+    memory = FlatGuestMemory(it.space, lambda block, places: wrote.extend((block.name, *it) for it in places))
     log = DirtyPages(it.low)
     it.low.dirty.append(log)
     memory.memory_write(PAGE_SIZE - 2, bytes(PAGE_SIZE + 4))
     assert wrote == [("low", 3 * PAGE_SIZE - 2, 2), ("low", 0, PAGE_SIZE), ("high", 0, 2)]
     assert log.take().tolist() == [True, False, True, False]
+
+
+@given(st.lists(st.tuples(st.one_of(st.integers(0, ROM), PLACES), st.integers(0, PAGE_SIZE)), max_size=8))
+def test_several_writes_are_what_they_are_one_by_one(places: list[tuple[int, int]]) -> None:
+    """Memory, which pages are dirty, what a software CPU is told, and where it ends."""
+    pieces = [(at, bytes([number + 1]) * length) for number, (at, length) in enumerate(places)]
+    results = []
+    for together in (False, True):
+        it = Map()
+        told: list[tuple[RamBlock, Sequence[tuple[int, int]]]] = []
+        memory = FlatGuestMemory(it.space, lambda *stores, told=told: told.append(stores))
+        logs = [DirtyPages(block) for block in (it.low, it.high)]
+        for log in logs:
+            log.block.dirty.append(log)
+        left = iter(pieces)
+        refused = None
+        try:
+            if together:
+                memory.memory_write_several(left)
+            else:
+                for address, data in left:
+                    memory.memory_write(address, data)
+        except GuestMemoryError as error:
+            refused = error.address
+        wrote = sorted((block.name, *place) for block, places in told for place in places)
+        results.append((it.contents(), [log.take().tolist() for log in logs], wrote, refused, list(left)))
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("make", [FlatBenchMemory, WindowedBenchMemory], ids=["flat", "windowed"])
