@@ -5,7 +5,6 @@ The machine's description keeps up with them, so that it says what a snapshot of
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +18,6 @@ from .exchange import add_cpu
 from .hookspecs import hookimpl
 from .life import RunState
 from .pci import PciDevice
-from .qmp.cpus import cpu_driver, plug_cpu
 from .sharing import can_be_shared
 
 if TYPE_CHECKING:
@@ -35,6 +33,10 @@ class Hotplug:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self.came_later: set[str] = set()
+        """The ids of devices that were plugged in while the machine ran."""
+        self.nameless: dict[str, int] = {}
+        """The ids of what its user added without one, and which of these each is."""
 
     def add(self, type_name: str, id: str, **properties: Any) -> Device:
         """Plugs in a new device of that type, and gives it. Raises SouthbridgeError, with the machine as it was."""
@@ -50,6 +52,7 @@ class Hotplug:
             self._check_use(device)
             machine.plug(device)
             self._describe(device, type_name, properties)
+            self.came_later.add(id)
         log.info("%s: %s was plugged in", machine.name, id)
         return device
 
@@ -113,13 +116,23 @@ class Hotplug:
             part = Part("devices", device.id, type_name, type(device), dict(properties), nowhere, {})
             self._describe_all({**description.sections["devices"], device.id: part})
 
-    @hookimpl
+    @hookimpl(trylast=True)
     def device_removed(self, device: Device) -> None:
         """The description has it no more."""
         log.info("%s: %s was unplugged", self._machine.name, device.id)
+        self.came_later.discard(device.id)
+        self.nameless.pop(device.id, None)
         description = self._machine.description
         if description is not None:
             self._describe_all({id: part for id, part in description.sections["devices"].items() if id != device.id})
+
+    def described(self, id: str, changes: Mapping[str, Any]) -> None:
+        """Properties of the device `id` have changed: the description says so."""
+        description = self._machine.description
+        part = None if description is None else description.sections["devices"].get(id)
+        if description is not None and part is not None:
+            part = part._replace(values={**part.values, **changes})
+            self._describe_all({**description.sections["devices"], id: part})
 
     def _describe_all(self, parts: Mapping[str, Part]) -> None:
         """These are the devices; the place of each on its bus is said, since the first free one may be another now."""
@@ -127,26 +140,6 @@ class Hotplug:
         assert machine.description is not None
         placed = {id: _placed(part, machine.devices.get(id)) for id, part in parts.items()}
         machine.description = machine.description._replace(sections={**machine.description.sections, "devices": placed})
-
-    # --- commands ------------------------------------------------------------------------------------------------
-
-    @hookimpl
-    def register_monitor_commands(self) -> dict[str, Any]:
-        """What a control socket offers."""
-        return {"device_add": self.device_add, "device_del": self.device_del}
-
-    def device_add(self, driver: str, id: str | None = None, **properties: Any) -> None:
-        """Plugs in a device of the type `driver` with these properties; in their names a hyphen is an underscore."""
-        if id is None:
-            id = next(name for number in itertools.count() if (name := f"device{number}") not in self._machine.devices)
-        if driver == cpu_driver(self._machine):
-            plug_cpu(self._machine, id, properties)
-            return
-        self.add(driver, id, **{name.replace("-", "_"): value for name, value in properties.items()})
-
-    def device_del(self, id: str) -> None:
-        """Asks the guest to let go of a device, which then goes."""
-        self.request_removal(id)
 
 
 def _backends_of(device: Device) -> dict[str, Any]:

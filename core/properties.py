@@ -48,12 +48,16 @@ FilePath = Annotated[Path, Converted(_path, {"type": "string", "format": "path"}
 
 @dataclass(repr=False, eq=False)
 class PropertySpec:
-    """The declaration of one property. `section` is set for a link: the part of the description that its id is in."""
+    """The declaration of one property. `section` is set for a link: the part of the description that its id is in.
+
+    `live`: it may change while the machine runs.
+    """
 
     default: Any
     doc: str
     section: str | None = None
     constraints: dict[str, Any] = field(default_factory=dict)
+    live: bool = False
 
     @property
     def required(self) -> bool:
@@ -61,9 +65,12 @@ class PropertySpec:
         return self.default is REQUIRED
 
 
-def Property(default: Any = REQUIRED, *, doc: str, **constraints: Any) -> Any:
-    """Declares a property. `constraints` are pydantic's: `ge`, `le`, `multiple_of`, `min_length`, `pattern`, ..."""
-    return PropertySpec(default, doc, constraints=constraints)
+def Property(default: Any = REQUIRED, *, doc: str, live: bool = False, **constraints: Any) -> Any:
+    """Declares a property; `live`: it may change while the machine runs, by being set.
+
+    `constraints` are pydantic's: `ge`, `le`, `multiple_of`, `min_length`, `pattern`, ...
+    """
+    return PropertySpec(default, doc, constraints=constraints, live=live)
 
 
 def Link(section: str, default: Any = REQUIRED, *, doc: str) -> Any:

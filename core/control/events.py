@@ -68,7 +68,10 @@ class Events:
     @hookimpl
     def device_removed(self, device: Device) -> None:
         """See the hook."""
-        gone = {"device": device.id, "path": f"/machine/peripheral/{device.id}"}
+        from ..qom.paths import device_name, device_path  # only now: in few machines anything is unplugged
+
+        name = device_name(self._machine, device)
+        gone = ({"device": name} if name else {}) | {"path": device_path(self._machine, device)}
         self._machine.post(lambda: self.emit("DEVICE_DELETED", gone))
 
     @hookimpl

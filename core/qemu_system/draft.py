@@ -168,6 +168,8 @@ class Draft:
     cards: list[Part] = field(default_factory=list)
     """Devices that have their places before those of -device: graphics and networks."""
     devices: list[Part] = field(default_factory=list)
+    nameless: list[str] = field(default_factory=list)
+    """The ids of those of them that got one here."""
     globals: list[Global] = field(default_factory=list)
     objects: dict[str, Part] = field(default_factory=dict)
     numa: list[NumaNode] = field(default_factory=list)

@@ -20,6 +20,7 @@ NEEDED_LATER = (
     *(
         "southbridge.control",
         "southbridge.qmp",
+        "southbridge.qom",
         "southbridge.hmp",
         "southbridge.description",
         "southbridge.memory",
@@ -31,6 +32,7 @@ NEEDED_LATER = (
 ALSO_NEEDED = (
     *(
         "southbridge.machine_state",
+        "southbridge.paging",
         "southbridge.device_state",
         "southbridge.register_view",
         "pydantic.main",
@@ -81,7 +83,7 @@ def _identity(user: str) -> tuple[int, int, list[int]]:
 
 
 def import_what_is_needed_later() -> None:
-    """Imports NEEDED_LATER, ALSO_NEEDED and what images are read by."""
+    """Imports NEEDED_LATER, ALSO_NEEDED and what images are read by; reads shipped descriptions."""
     for name in NEEDED_LATER:
         package = importlib.import_module(name)
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
@@ -91,3 +93,6 @@ def import_what_is_needed_later() -> None:
         importlib.import_module(name)
     for name in names("blockdevs"):
         load("blockdevs", name)
+    from ..qom.paths import boards_ids
+
+    boards_ids()

@@ -49,6 +49,7 @@ def _set_up(machine: Machine, draft: Draft) -> None:
     reboots = process.reboots
     machine.on_guest_reset = lambda reason: reboots
     machine.starts_paused = process.paused
+    machine.hotplug.nameless = {id: number for number, id in enumerate(draft.nameless)}
     machine.preconfig = process.preconfig
     machine.ends_with_guest = process.ends_with_guest
     if process.incoming is not None:

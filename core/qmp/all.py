@@ -8,11 +8,13 @@ from .actions import ActionCommands
 from .block import BlockCommands
 from .character import CharacterCommands
 from .cpus import CpuCommands
+from .devices import DeviceCommands
 from .files import FileCommands
 from .media import MediaCommands
 from .memory import MemoryCommands
 from .network import NetworkCommands
 from .pci import PciCommands
+from .qom import ObjectCommands
 from .screen import ScreenCommands
 from .target import TargetCommands
 from .version import VersionCommands
@@ -31,6 +33,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         TargetCommands(machine),
         CpuCommands(machine),
         CharacterCommands(machine),
+        DeviceCommands(machine),
         BlockCommands(machine),
         ActionCommands(machine),
         MediaCommands(machine),
@@ -38,6 +41,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         NetworkCommands(machine),
         FileCommands(),
         PciCommands(machine),
+        ObjectCommands(machine),
         ScreenCommands(machine),
         VncCommands(machine),
         XenCommands(machine),

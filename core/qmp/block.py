@@ -107,9 +107,11 @@ class BlockCommands:
         return found + loose
 
     def _drive(self, drive: Device, name: str, image: BlockBackend | None) -> BlockInfo:
+        from ..qom.paths import name_or_path
+
         info: BlockInfo = {
             "device": name,
-            "qdev": drive.id,
+            "qdev": name_or_path(self._machine, drive),
             "type": "unknown",
             "removable": False,
             "locked": False,

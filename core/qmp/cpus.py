@@ -53,11 +53,13 @@ class CpuCommands:
 
     def query_cpus_fast(self) -> list[CpuInfo]:
         """The CPUs that are there."""
+        from ..qom.paths import cpu_path
+
         machine = self._machine
         return [
             {
                 "cpu-index": index,
-                "qom-path": _path(machine, index),
+                "qom-path": cpu_path(machine, index),
                 "thread-id": _thread(machine, index),
                 "props": _place(index),
                 "target": target(),
@@ -67,12 +69,14 @@ class CpuCommands:
 
     def query_hotpluggable_cpus(self) -> list[HotpluggableCpu]:
         """The CPUs that there can be; those that are there have a path."""
+        from ..qom.paths import cpu_path
+
         machine = self._machine
         found: list[HotpluggableCpu] = []
         for index in reversed(range(machine.cpus.max)):
             entry: HotpluggableCpu = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
             if index in machine.cpus.plugged:
-                entry["qom-path"] = _path(machine, index)
+                entry["qom-path"] = cpu_path(machine, index)
             found.append(entry)
         return found
 
@@ -84,11 +88,6 @@ class CpuCommands:
 
 def _place(index: int) -> Place:
     return {"socket-id": index, "core-id": 0, "thread-id": 0}
-
-
-def _path(machine: Machine, index: int) -> str:
-    id = machine.cpus.plugged[index]
-    return f"/machine/peripheral/{id}" if id else f"/machine/unattached/cpu[{index}]"
 
 
 def _thread(machine: Machine, index: int) -> int:

@@ -72,13 +72,22 @@ class MediaCommands:
         machine = self._machine
         if (id is None) == (device is None):
             raise SouthbridgeError("Need exactly one of 'device' and 'id'")
-        name = id if id is not None else self._drive_of(device)
+        name = self._drive_of(device) if id is None else self._at(id)
         drive = machine.devices.get(name)
         if drive is None:
             raise SouthbridgeError(f"Device '{id or device}' not found")
         if not isinstance(drive, RemovableMedia):
             raise SouthbridgeError(f"Device '{name}' is not removable")
         return name, drive
+
+    def _at(self, id: str) -> str:
+        """The device `id`, or the one at that QOM path."""
+        if not id.startswith("/"):
+            return id
+        from ..qom.paths import device_path
+
+        devices = list(self._machine.devices.items())
+        return next((name for name, device in devices if device_path(self._machine, device) == id), id)
 
     def _drive_of(self, device: str | None) -> str:
         """The device that is called `device`, or has the back end of that name."""

@@ -85,6 +85,8 @@ class PciCommands:
             ]
 
     def _function(self, bus: PciBus, device: PciDevice) -> PciFunction:
+        from ..qom.paths import device_name
+
         kind = device.config_read(0x0A, 2)
         about: PciClass = {"class": kind}
         if kind in CLASSES:
@@ -94,7 +96,7 @@ class PciCommands:
             "bus": bus.number,
             "slot": device.slot,
             "function": device.function,
-            "qdev_id": device.id if device.hotpluggable else "",
+            "qdev_id": device_name(device.machine, device),
             "class_info": about,
             "id": {
                 "vendor": device.config_read(0, 2),

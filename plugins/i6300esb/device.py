@@ -26,7 +26,7 @@ class I6300Esb(PciDevice):
 
     ids = PciIds(vendor=0x8086, device=0x25AB, class_code=0x088000)
 
-    action: WatchdogAction = Property("reset", doc=ACTION_DOC)
+    action: WatchdogAction = Property("reset", doc=ACTION_DOC, live=True)
 
     WDT_CONFIG = PciDevice.config.register(
         0x60,

@@ -17,7 +17,7 @@ LONGEST_S, STEP_S = 30, 2
 class Ib700(Device):
     """A watchdog on two ports."""
 
-    action: WatchdogAction = Property("reset", doc=ACTION_DOC)
+    action: WatchdogAction = Property("reset", doc=ACTION_DOC, live=True)
 
     ports = PortBank(3, doc="At 441h.")
     DISABLE = ports.register(0, access=WO, doc="Any value stops it.")

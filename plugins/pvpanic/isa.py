@@ -36,7 +36,7 @@ class Pvpanic(Device):
 
     ioport: int = Property(0x505, ge=0, le=0xFFFF, doc="The port.")
     events: int = Property(USUAL, ge=0, le=7, doc=EVENTS_DOC)
-    on_panic: PanicAction = Property("shutdown", doc=ACTION_DOC)
+    on_panic: PanicAction = Property("shutdown", doc=ACTION_DOC, live=True)
 
     ports = PortBank(1, doc="At 505h.")
     EVENTS = ports.register(0, doc="Reads as what may be written; written, it has happened.")

@@ -14,7 +14,7 @@ class PvpanicPci(PciDevice):
     ids = PciIds(vendor=0x1B36, device=0x0011, class_code=0x088000, revision=1)
 
     events: int = Property(USUAL, ge=0, le=7, doc=EVENTS_DOC)
-    on_panic: PanicAction = Property("shutdown", doc=ACTION_DOC)
+    on_panic: PanicAction = Property("shutdown", doc=ACTION_DOC, live=True)
 
     bar0 = MmioBar(16, doc="Its first byte is the register.")
     EVENTS = bar0.register(0, doc="Reads as what may be written; written, it has happened.")

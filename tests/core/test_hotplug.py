@@ -13,6 +13,7 @@ from southbridge.builder import build
 from southbridge.construct import make_device
 from southbridge.control.commands import Caller, CommandError, Commands
 from southbridge.description import load
+from southbridge.qmp.devices import DeviceCommands
 from southbridge.snapshot.contents import description_tree
 
 
@@ -91,7 +92,7 @@ def test_a_device_that_isnt_there_cant_go(machine: Machine) -> None:
 
 def test_as_commands(machine: Machine) -> None:
     commands = Commands()
-    for name, function in machine.hotplug.register_monitor_commands().items():
+    for name, function in DeviceCommands(machine).commands().items():
         commands.add(name, function)
 
     def run(name: str, **arguments: Any) -> Any:

@@ -30,7 +30,10 @@ def _device(draft: Draft, argument: str) -> None:
     if words.peek("help", "?"):
         draft.ask("device", driver)
         return
-    id = words.take("id") or f"{driver}-{len(draft.devices)}"
+    id = words.take("id")
+    if not id:
+        id = f"{driver}-{len(draft.devices)}"
+        draft.nameless.append(id)
     if any(device.id == id for device in draft.devices):
         raise OptionError(f"there are two devices {id!r}")
     values = {key.replace("-", "_"): value for key, value in words.rest().items()}
