@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .description import Description
     from .device import Device
     from .display import GraphicConsole
+    from .net.networks import Networks
 
 MEMORY_BITS = 52
 
@@ -124,6 +125,7 @@ class Machine:
         self.buses: dict[str, Any] = {}
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
+        self.networks: Networks | None = None  # starts the netdevs
         self.services: list[Service] = []
         self.confinements: list[Callable[[], None]] = []  # they give up rights once every service has started
         self.description: Description | None = None  # what it was built from

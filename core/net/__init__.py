@@ -2,7 +2,7 @@
 
 from .address import MacAddress, default_mac, format_mac, parse_mac
 from .backend import NetworkBackend, NetworkFilter
-from .card import CardPort
+from .card import CardPort, RxFilter
 from .frames import Frame, Gso, Offload, Takes
 from .port import NetworkPort, connect
 from .queue import FrameQueue
@@ -17,6 +17,7 @@ __all__ = [
     "NetworkFilter",
     "NetworkPort",
     "Offload",
+    "RxFilter",
     "Takes",
     "connect",
     "default_mac",

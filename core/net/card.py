@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..hookspecs import hookimpl
 from .address import default_mac, parse_mac
@@ -13,6 +13,23 @@ from .port import NetworkPort, Receive, ReceiveBatch, disconnect
 
 if TYPE_CHECKING:
     from ..device import Device
+
+
+class RxFilter(NamedTuple):
+    """What a card lets in, as query-rx-filter tells it. Addresses are six bytes each.
+
+    `uncertain`: of some multicast addresses only a hash is known.
+    """
+
+    address: bytes
+    promiscuous: bool
+    broadcast: bool
+    all_multicast: bool
+    unicast: list[bytes]
+    multicast: list[bytes]
+    uncertain: bool
+    vlans: list[int] | None
+    """Which VLANs; None: all."""
 
 
 class CardPort(NetworkPort):

@@ -9,6 +9,7 @@ from ..hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from ..machine import Machine
+    from .backend import NetworkBackend
 
 
 class Networks:
@@ -17,8 +18,13 @@ class Networks:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._started = False
-        if machine.backends["netdevs"]:
-            machine.hooks.register(self, "networks")
+        machine.networks = self
+        machine.hooks.register(self, "networks")
+
+    def joined(self, netdev: NetworkBackend) -> None:
+        """`netdev` came later. Called on the main loop's thread."""
+        if self._started:
+            netdev.start(asyncio.get_running_loop(), self._machine.lock)
 
     @hookimpl
     def machine_resumed(self) -> None:

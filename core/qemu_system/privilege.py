@@ -31,6 +31,7 @@ NEEDED_LATER = (
 """Packages, all of whose modules a running machine may import late."""
 ALSO_NEEDED = (
     *(
+        "southbridge.backends",
         "southbridge.machine_state",
         "southbridge.paging",
         "southbridge.device_state",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from southbridge.component import Part
-from southbridge.net import CardPort, MacAddress, NetworkBackend
+from southbridge.net import CardPort, MacAddress, NetworkBackend, RxFilter
 from southbridge.net.card import card_address
 from southbridge.pci import PciIds, PowerManagement
 from southbridge.properties import Link, Property
@@ -70,6 +70,10 @@ class E1000(WithRom):
         )
         super().realize()
         self.port.open(self.netdev)
+
+    def rx_filter(self) -> RxFilter:
+        """What it lets in, for QMP's query-rx-filter."""
+        return self.filters.told()
 
     def unrealize(self) -> None:
         """Pulls the cable out."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from southbridge.net import Frame
+from southbridge.net import Frame, RxFilter
 
 from .registers import ADDRESSES, RAH_VALID
 
@@ -32,13 +33,18 @@ class Filters:
         """RA was written."""
         destinations: set[bytes] = set()
         sources: set[bytes] = set()
+        for address, is_source in self._entries():
+            (sources if is_source else destinations).add(address)
+        self.destinations, self._sources = frozenset(destinations), frozenset(sources)
+
+    def _entries(self) -> Iterator[tuple[bytes, bool]]:
+        """The valid entries of RA, and whether each is compared with the source."""
         words = self._card.addresses
         for index in range(ADDRESSES):
             low, high = words[2 * index], words[2 * index + 1]
             if high & RAH_VALID:
                 address = low.to_bytes(4, "little") + (high & 0xFFFF).to_bytes(2, "little")
-                (sources if high >> 16 & 3 == _SOURCE else destinations).add(address)
-        self.destinations, self._sources = frozenset(destinations), frozenset(sources)
+                yield address, high >> 16 & 3 == _SOURCE
 
     def exact(self, frame: Frame) -> bool:
         """Whether an address of the array matches."""
@@ -61,6 +67,23 @@ class Filters:
     def _hashed(self, destination: bytes) -> bool:
         index = (destination[4] | destination[5] << 8) >> _HASH_SHIFTS[self._card.RCTL.MO] & 0xFFF
         return bool(self._card.multicast[index >> 5] >> (index & 31) & 1)
+
+    def told(self) -> RxFilter:
+        """What they let in, in words that all cards have in common."""
+        card = self._card
+        control = card.RCTL
+        own, *others = [address for address, is_source in self._entries() if not is_source] or [card.mac_address]
+        vlans = [number for number in range(4096) if card.vlans[number >> 5] >> (number & 31) & 1]
+        return RxFilter(
+            address=own,
+            promiscuous=bool(control.UPE),
+            broadcast=bool(control.BAM),
+            all_multicast=bool(control.MPE),
+            unicast=[address for address in others if not address[0] & 1],
+            multicast=[address for address in others if address[0] & 1],
+            uncertain=any(card.multicast),
+            vlans=vlans if control.VFE else None,
+        )
 
     def vlan_takes(self, tag: int) -> bool:
         """Whether a frame with this VLAN tag is for this card."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from southbridge.errors import SouthbridgeError
+from southbridge.control.commands import CommandError
 from southbridge.qmp.network import NetworkCommands
 from southbridge.testing import Bench
 
@@ -58,5 +58,5 @@ def test_set_link(bench: Bench, driver: Driver) -> None:
         assert not driver.card.phy.link
         set_link(name=name, up=True)
         driver.link()
-    with pytest.raises(SouthbridgeError, match="no network card, and no netdev of one, that is called 'x'"):
+    with pytest.raises(CommandError, match="Device 'x' not found"):
         set_link(name="x", up=False)

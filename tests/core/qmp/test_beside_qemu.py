@@ -46,6 +46,14 @@ ANSWERED: list[Request] = [
     ("qom-get", {"path": "/machine/peripheral", "property": "n0"}),
     ("qom-list-types", {"implements": "no-such-type"}),
     ("device_add", {"driver": "e1000", "id": "n1"}),
+    ("chardev-add", {"id": "c0", "backend": {"type": "null", "data": {}}}),
+    ("chardev-add", {"id": "c1", "backend": {"type": "pty", "data": {}}}),
+    ("chardev-change", {"id": "c1", "backend": {"type": "null", "data": {}}}),
+    ("chardev-remove", {"id": "c1"}),
+    ("netdev_add", {"type": "user", "id": "net0", "hostfwd": [{"str": "tcp:127.0.0.1:0-:22"}]}),
+    ("netdev_add", {"type": "hubport", "id": "port0", "hubid": 0}),
+    ("netdev_del", {"id": "port0"}),
+    ("set_link", {"name": "n0", "up": False}),
 ]
 ALIKE: set[str] = {"qom-get"}
 """Commands whose results are the same, and not only of one form."""
@@ -75,6 +83,26 @@ REFUSED: list[Request] = [
     ("device_add", {"driver": "e1000", "id": "n2", "netdev": "nobody"}),
     ("device_add", {"driver": "e1000", "id": "n2", "bus": "nowhere"}),
     ("device_del", {"id": "nobody"}),
+    ("chardev-add", {"id": "c0", "backend": {"type": "null", "data": {}}}),
+    ("chardev-add", {"id": "c2", "backend": {"type": "nothing", "data": {}}}),
+    ("chardev-add", {"id": "c2", "backend": {"type": "null"}}),
+    ("chardev-add", {"id": "c2", "backend": {"type": "file", "data": {}}}),
+    ("chardev-add", {"id": "c2", "backend": {"type": "file", "data": {"out": "log", "more": 1}}}),
+    ("chardev-add", {"id": "c2", "backend": {"type": "socket", "data": {"addr": {"type": "unix", "data": {}}}}}),
+    ("chardev-add", {"id": "c2", "backend": "null"}),
+    ("chardev-change", {"id": "nobody", "backend": {"type": "null", "data": {}}}),
+    ("chardev-remove", {"id": "nobody"}),
+    ("chardev-remove", {"id": "qmp"}),
+    ("netdev_add", {"type": "user", "id": "net0"}),
+    ("netdev_add", {"type": "nothing", "id": "net1"}),
+    ("netdev_add", {"type": "user"}),
+    ("netdev_add", {"id": "net1"}),
+    ("netdev_add", {"type": "user", "id": "9"}),
+    ("netdev_add", {"type": "user", "id": "net1", "hubid": 1}),
+    ("netdev_add", {"type": "hubport", "id": "net1", "hubid": "1"}),
+    ("netdev_del", {"id": "nobody"}),
+    ("set_link", {"name": "nobody", "up": True}),
+    ("query-rx-filter", {"name": "nobody"}),
 ]
 
 

@@ -2,60 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from qemu.qmp import ExecuteError, QMPClient
-
-from tests.core.qemu_system.program import make_files, running
-
-Talk = Callable[[Any], Coroutine[Any, Any, None]]
-PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def converse(tmp_path: Path) -> Callable[..., None]:
-    """Starts the program, paused, with these further options, and has a client talk with it."""
-
-    def run(talk: Talk, *options: str) -> None:
-        make_files(tmp_path)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(tmp_path / "qmp"))
-        listener.listen()
-        all_options = [
-            *("-machine", "pc", "-accel", "unicorn", "-nodefaults", "-display", "none", "-S", "-m", "32"),
-            *("-chardev", f"socket,id=monitor,fd={listener.fileno()},server=on", "-mon", "monitor,mode=control"),
-            *("-name", "talks"),
-            *("-drive", f"id=cd,if=none,file={tmp_path}/cd1.iso,format=raw,readonly=on"),
-            *("-device", "ide-cd,id=drive,drive=cd,bus=ide.1"),
-            *options,
-        ]
-        with listener, running(all_options, tmp_path / "log", inherited=[listener.fileno()]) as process:
-            asyncio.run(asyncio.wait_for(_talk(tmp_path / "qmp", talk), PATIENCE_S))
-            process.terminate()
-            assert process.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
-
-    return run
-
-
-async def _talk(path: Path, talk: Talk) -> None:
-    client = QMPClient("test")
-    await client.connect(str(path))
-    try:
-        await talk(client)
-    finally:
-        await client.disconnect()
-
-
-async def refused(said: Awaitable[Any]) -> str:
-    with pytest.raises(ExecuteError) as caught:
-        await said
-    return f"{caught.value.error_class}: {caught.value}"
+from tests.core.qmp.talking import refused
 
 
 def test_who_it_is(converse: Callable[..., None]) -> None:

@@ -8,9 +8,7 @@ from pathlib import Path
 from PIL import Image
 from qemu.qmp import QMPClient
 
-from tests.core.qmp.test_commands import converse, refused
-
-__all__ = ["converse"]
+from tests.core.qmp.talking import refused
 
 
 def test_screendump(converse: Callable[..., None], tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Back ends that come and go: what they lead to, who uses them, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.core.qmp.talking import refused
+
+NULL = {"type": "null", "data": {}}
+
+
+def test_a_serial_port_changes_from_nobody_to_a_file_and_a_socket(
+    converse: Callable[..., None], tmp_path: Path
+) -> None:
+    async def talk(qmp: Any) -> None:
+        async def chardevs() -> dict[str, tuple[str, bool]]:
+            found = await qmp.execute("query-chardev")
+            return {one["label"]: (one["filename"], one["frontend-open"]) for one in found}
+
+        assert (await chardevs())["port"] == ("null", True)
+        assert "Chardev 'port' is busy" in await refused(qmp.execute("chardev-remove", {"id": "port"}))
+        path = str(tmp_path / "socket")
+        address = {"type": "unix", "data": {"path": path}}
+        await qmp.execute(
+            "chardev-change", {"id": "port", "backend": {"type": "socket", "data": {"addr": address, "wait": False}}}
+        )
+        assert (await chardevs())["port"] == (f"disconnected:unix:{path},server=on", True)
+        reader, writer = await asyncio.open_unix_connection(path)
+        await qmp.execute("qom-set", {"path": "serial0/registers/ports", "property": "THR", "value": 0x41})
+        assert await reader.readexactly(1) == b"A"
+        writer.close()
+        await qmp.execute("chardev-change", {"id": "port", "backend": NULL})
+        assert not os.path.exists(path)
+        assert await qmp.execute("qom-get", {"path": "/chardevs/port", "property": "type"}) == "chardev-null"
+        in_the_way = {"id": "x", "backend": {"type": "file", "data": {"out": str(tmp_path / "no" / "file")}}}
+        assert "Failed to add chardev 'x': " in await refused(qmp.execute("chardev-add", in_the_way))
+        assert "x" not in await chardevs()
+        made = await qmp.execute("chardev-add", {"id": "x", "backend": {"type": "pty", "data": {}}})
+        assert (await chardevs())["x"] == (f"pty:{made['pty']}", False)
+        await qmp.execute("chardev-remove", {"id": "x"})
+        assert "x" not in await chardevs()
+
+    options = ["-chardev", "null,id=port", "-device", "isa-serial,id=serial0,chardev=port"]
+    converse(talk, *options)
+
+
+def test_a_network_comes_and_goes_with_its_card(converse: Callable[..., None]) -> None:
+    async def talk(qmp: Any) -> None:
+        await qmp.execute("netdev_add", {"type": "user", "id": "later", "net": "10.1.0.0/24"})
+        await qmp.execute("cont")
+        card = {"driver": "e1000", "id": "card", "netdev": "later", "mac": "52:54:00:00:00:07"}
+        await qmp.execute("device_add", card)
+        assert await qmp.execute("qom-get", {"path": "card", "property": "netdev"}) == "later"
+        assert "in use by 'card'" in await refused(qmp.execute("netdev_del", {"id": "later"}))
+        await qmp.execute("stop")
+        (found,) = await qmp.execute("query-rx-filter", {"name": "card"})
+        assert (found["main-mac"], found["promiscuous"], found["vlan"]) == ("52:54:00:00:00:07", False, "all")
+        where = {"path": "card/registers/bar0", "property": "RCTL"}
+        await qmp.execute("qom-set", {**where, "value": 1 << 3 | 1 << 15 | 1 << 18})
+        (found,) = await qmp.execute("query-rx-filter")
+        assert (found["unicast"], found["broadcast-allowed"], found["vlan"]) == ("all", True, "none")
+        await qmp.execute("netdev_add", {"type": "user", "id": "spare"})
+        await qmp.execute("netdev_del", {"id": "spare"})
+        assert "not found" in await refused(qmp.execute("netdev_del", {"id": "spare"}))
+
+    converse(talk)
