@@ -189,8 +189,9 @@ class Variants(Object):
 
     @cached_property
     def tag(self) -> str:  # type: ignore[override]
-        """The first member that is a Literal in each."""
-        shared = set.intersection(*({m.name for m in s.members if isinstance(m.kind, Enum)} for s in self._structs))
+        """The first member that is a Literal in each, and always there."""
+        words = [{m.name for m in s.members if isinstance(m.kind, Enum) and not m.optional} for s in self._structs]
+        shared = set.intersection(*words)
         found = [member.name for member in self._structs[0].members if member.name in shared]
         if not found:
             raise TypeError("a union of TypedDicts needs a member that is a Literal in each of them")
@@ -263,9 +264,11 @@ def kind_of(annotation: Any) -> Kind:
     if origin is list:
         return Array(kind_of(arguments[0]))
     if origin in (Union, UnionType):
-        kinds = [kind_of(argument) for argument in arguments]
-        structs = [kind for kind in kinds if isinstance(kind, Struct)]
-        return Variants(structs) if len(structs) == len(kinds) else Alternate(kinds)
+        structs = [argument for argument in arguments if is_typeddict(argument)]
+        if len(structs) == len(arguments):
+            return Variants([kind for argument in structs if isinstance(kind := kind_of(argument), Struct)])
+        others = [kind_of(argument) for argument in arguments if argument not in structs]
+        return Alternate([*others, *([kind_of(Union[tuple(structs)])] if structs else [])])  # noqa: UP007
     if origin is dict or annotation is dict:
         return ANY
     raise TypeError(f"{annotation!r} is no type of QAPI's")

@@ -13,6 +13,7 @@ from .files import FileCommands
 from .media import MediaCommands
 from .memory import MemoryCommands
 from .network import NetworkCommands
+from .nodes import NodeCommands
 from .pci import PciCommands
 from .qom import ObjectCommands
 from .screen import ScreenCommands
@@ -37,6 +38,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         BlockCommands(machine),
         ActionCommands(machine),
         MediaCommands(machine),
+        NodeCommands(machine),
         MemoryCommands(machine),
         NetworkCommands(machine),
         FileCommands(),

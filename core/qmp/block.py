@@ -103,6 +103,7 @@ class BlockCommands:
         loose: list[BlockInfo] = [
             {"device": name, "type": "unknown", "removable": True, "locked": False, "inserted": self._node(name, image)}
             for name, image in images.items()
+            if not self._is_node(name)
         ]
         return found + loose
 
@@ -146,6 +147,12 @@ class BlockCommands:
             "cache": {"writeback": True, "direct": False, "no-flush": False},
             "write_threshold": 0,
         }
+
+    def _is_node(self, name: str) -> bool:
+        """Whether it is an image by itself, as -blockdev and blockdev-add have it, and not one for a drive."""
+        description = self._machine.description
+        part = None if description is None else description.sections["blockdevs"].get(name)
+        return part is not None and (not part.location.line or part.location.file.startswith("-blockdev "))
 
     def _format(self, name: str) -> str:
         description = self._machine.description

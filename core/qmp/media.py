@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..block import BlockBackend, RemovableMedia
 from ..construct import validated
+from ..control.commands import DEVICE_NOT_FOUND, CommandError
 from ..description.model import Part
 from ..discovery import load, names
 from ..errors import Location, SouthbridgeError
@@ -27,7 +28,14 @@ class MediaCommands:
 
     def commands(self) -> dict[str, Function]:
         """By name."""
-        return {"eject": self.eject, "blockdev-change-medium": self.change_medium}
+        return {
+            "eject": self.eject,
+            "blockdev-change-medium": self.change_medium,
+            "blockdev-open-tray": self.open_tray,
+            "blockdev-close-tray": self.close_tray,
+            "blockdev-insert-medium": self.insert_medium,
+            "blockdev-remove-medium": self.remove_medium,
+        }
 
     async def eject(self, id: str | None = None, device: str | None = None, force: bool = False) -> None:
         """Opens a drive's tray and takes out what is in it."""
@@ -67,6 +75,67 @@ class MediaCommands:
             self._remember(name, Part("blockdevs", id, format, cls, values, _NOWHERE, {}), new)
             self._moved(name, opened=False)
 
+    async def open_tray(self, id: str | None = None, device: str | None = None, force: bool = False) -> None:
+        """Opens a drive's tray, with what is in it."""
+        async with self._turn:
+            name, drive = self._drive(id, device)
+            self._check_lock(name, drive, force)
+            self._move_tray(name, drive, opened=True)
+
+    async def close_tray(self, id: str | None = None, device: str | None = None) -> None:
+        """Closes it."""
+        async with self._turn:
+            self._move_tray(*self._drive(id, device), opened=False)
+
+    async def insert_medium(self, id: str, node_name: str) -> None:
+        """Puts the image `node_name`, which nothing uses, into a drive whose tray is open."""
+        from ..backends import users
+
+        async with self._turn:
+            name, drive = self._drive(id, None)
+            image = self._machine.backends["blockdevs"].get(node_name)
+            if image is None:
+                raise CommandError(f"Node '{node_name}' not found")
+            if users(self._machine, image):
+                raise CommandError(f"Node '{node_name}' is already in use")
+            self._check_open(name, drive)
+            if drive.drive is not None:
+                raise CommandError(f"There already is a medium in device '{name}'")
+            self._exchange(name, drive, node_name, image)
+
+    async def remove_medium(self, id: str) -> None:
+        """Takes out what is in a drive whose tray is open; the image is there still."""
+        async with self._turn:
+            name, drive = self._drive(id, None)
+            old = drive.drive
+            if old is None:
+                return
+            self._check_open(name, drive)
+            self._exchange(name, drive, None, None)
+            for queue in old.queues:
+                await asyncio.to_thread(queue.drain)
+            old.queues = ()
+
+    def _check_open(self, name: str, drive: RemovableMedia) -> None:
+        if not drive.tray_open:
+            raise CommandError(f"Tray of device '{name}' is not open")
+
+    def _move_tray(self, name: str, drive: RemovableMedia, *, opened: bool) -> None:
+        if drive.tray_open != opened:
+            with self._machine.lock:
+                drive.move_tray(opened)
+            self._moved(name, opened=opened)
+
+    def _exchange(self, name: str, drive: RemovableMedia, id: str | None, image: BlockBackend | None) -> None:
+        """Another medium, or none, is in the open tray."""
+        machine = self._machine
+        with machine.lock:
+            drive.change_medium(image)
+            drive.move_tray(True)
+        if machine.description is not None:
+            sections = _with_drive(dict(machine.description.sections), name, id)
+            machine.description = machine.description._replace(sections=sections)
+
     def _drive(self, id: str | None, device: str | None) -> tuple[str, RemovableMedia]:
         """The drive of the device `id`, or the one that has the back end `device`. Raises SouthbridgeError."""
         machine = self._machine
@@ -75,7 +144,7 @@ class MediaCommands:
         name = self._drive_of(device) if id is None else self._at(id)
         drive = machine.devices.get(name)
         if drive is None:
-            raise SouthbridgeError(f"Device '{id or device}' not found")
+            raise CommandError(f"Device '{id or device}' not found", DEVICE_NOT_FOUND)
         if not isinstance(drive, RemovableMedia):
             raise SouthbridgeError(f"Device '{name}' is not removable")
         return name, drive

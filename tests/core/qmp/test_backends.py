@@ -30,6 +30,8 @@ def test_a_serial_port_changes_from_nobody_to_a_file_and_a_socket(
         )
         assert (await chardevs())["port"] == (f"disconnected:unix:{path},server=on", True)
         reader, writer = await asyncio.open_unix_connection(path)
+        while (await chardevs())["port"][0].startswith("disconnected:"):
+            pass
         await qmp.execute("qom-set", {"path": "serial0/registers/ports", "property": "THR", "value": 0x41})
         assert await reader.readexactly(1) == b"A"
         writer.close()

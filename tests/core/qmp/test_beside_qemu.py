@@ -54,6 +54,11 @@ ANSWERED: list[Request] = [
     ("netdev_add", {"type": "hubport", "id": "port0", "hubid": 0}),
     ("netdev_del", {"id": "port0"}),
     ("set_link", {"name": "n0", "up": False}),
+    ("blockdev-add", {"driver": "null-co", "node-name": "b0", "size": 4096}),
+    ("blockdev-open-tray", {"id": "cd0"}),
+    ("blockdev-remove-medium", {"id": "cd0"}),
+    ("blockdev-insert-medium", {"id": "cd0", "node-name": "b0"}),
+    ("blockdev-close-tray", {"id": "cd0"}),
 ]
 ALIKE: set[str] = {"qom-get"}
 """Commands whose results are the same, and not only of one form."""
@@ -103,6 +108,23 @@ REFUSED: list[Request] = [
     ("netdev_del", {"id": "nobody"}),
     ("set_link", {"name": "nobody", "up": True}),
     ("query-rx-filter", {"name": "nobody"}),
+    ("blockdev-add", {"driver": "null-co", "node-name": "b0"}),
+    ("blockdev-add", {"driver": "null-co"}),
+    ("blockdev-add", {"driver": "nothing", "node-name": "b3"}),
+    ("blockdev-add", {"driver": "raw", "node-name": "b3"}),
+    ("blockdev-add", {"driver": "raw", "node-name": "b3", "file": "nobody"}),
+    ("blockdev-add", {"driver": "raw", "node-name": "b3", "file": {"driver": "file"}}),
+    ("blockdev-add", {"driver": "null-co", "node-name": "9"}),
+    ("blockdev-add", {"driver": "null-co", "node-name": "b3", "filename": "x"}),
+    ("blockdev-del", {"node-name": "nobody"}),
+    ("blockdev-del", {"node-name": "b0"}),
+    ("blockdev-insert-medium", {"id": "cd0", "node-name": "nobody"}),
+    ("blockdev-insert-medium", {"id": "cd0", "node-name": "b0"}),
+    ("blockdev-remove-medium", {"id": "cd0"}),
+    ("blockdev-open-tray", {"id": "hd0"}),
+    ("blockdev-open-tray", {"id": "nobody"}),
+    ("blockdev-open-tray", {}),
+    ("eject", {"id": "nobody"}),
 ]
 
 
