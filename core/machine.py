@@ -38,6 +38,7 @@ from .memory.ram import RamBlock
 from .memory.regions import Container
 from .memory.space import AddressSpace
 from .msrs import Msrs
+from .objects import HostObjects
 from .offload import Offload
 from .power import Power
 from .requests import Requests, Result
@@ -126,6 +127,7 @@ class Machine:
         self.devices: dict[str, Device] = {}
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
         self.networks: Networks | None = None  # starts the netdevs
+        self.objects = HostObjects()
         self.services: list[Service] = []
         self.confinements: list[Callable[[], None]] = []  # they give up rights once every service has started
         self.description: Description | None = None  # what it was built from

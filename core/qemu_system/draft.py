@@ -172,6 +172,8 @@ class Draft:
     """The ids of those of them that got one here."""
     globals: list[Global] = field(default_factory=list)
     objects: dict[str, Part] = field(default_factory=dict)
+    memory_objects: list[str] = field(default_factory=list)
+    """The ids of those that the guest's memory is made of."""
     numa: list[NumaNode] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)
     """The ids of the chardevs of COM1, COM2...; None where no port is."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..builder import build
 from ..machine import Machine
+from ..objects import HostObject
 from ..running import run_to_end
 from .draft import Draft, Process
 from .logs import start_logging
@@ -52,12 +53,21 @@ def _set_up(machine: Machine, draft: Draft) -> None:
     machine.hotplug.nameless = {id: number for number, id in enumerate(draft.nameless)}
     machine.preconfig = process.preconfig
     machine.ends_with_guest = process.ends_with_guest
+    if draft.objects:
+        _give_objects(machine, draft)
     if process.incoming is not None:
         from ..device_state import load_devices_state
 
         load_devices_state(machine, process.incoming)
     if process.folder or process.user or process.sandbox:
         _confine(machine, process)
+
+
+def _give_objects(machine: Machine, draft: Draft) -> None:
+    used = draft.memory_objects
+    for id, part in draft.objects.items():
+        machine.objects.by_id[id] = HostObject(part.type, part.values, id in used)
+    machine.objects.memory = used[0] if used else ""
 
 
 # --- what few ask for, and is imported only then -----------------------------------------------------------------

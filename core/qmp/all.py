@@ -14,6 +14,7 @@ from .media import MediaCommands
 from .memory import MemoryCommands
 from .network import NetworkCommands
 from .nodes import NodeCommands
+from .objects import HostObjectCommands
 from .pci import PciCommands
 from .qom import ObjectCommands
 from .screen import ScreenCommands
@@ -38,6 +39,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         BlockCommands(machine),
         ActionCommands(machine),
         MediaCommands(machine),
+        HostObjectCommands(machine),
         NodeCommands(machine),
         MemoryCommands(machine),
         NetworkCommands(machine),

@@ -77,13 +77,14 @@ class ObjectCommands:
 
     def qom_list_properties(self, typename: str) -> list[ObjectPropertyInfo]:
         """The properties of a type."""
-        from ..qom.types import DEVICE, device_properties, is_kind_of, own_type, parents
+        from ..qom.types import DEVICE, device_properties, is_kind_of, object_properties, own_type, parents
 
         ours, known = own_type(typename), parents()
         if ours is not None:
             facts = DEVICE | device_properties(ours)
         elif typename in known:
             facts = DEVICE if is_kind_of(typename, "device", known) else {"type": DEVICE["type"]}
+            facts = facts | object_properties(typename)
         else:
             raise CommandError(f"Class '{typename}' not found", DEVICE_NOT_FOUND)
         return [_described(name, fact, with_default=False) for name, fact in facts.items()]

@@ -1,8 +1,8 @@
-"""What the program offers: query-target, query-kvm, query-machines, query-cpu-definitions, query-memdev."""
+"""What the program offers: query-target, query-kvm, query-machines, query-cpu-definitions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from ..cpu_models import DEFAULT_MODEL, model_names
 from ..discovery import names
@@ -54,22 +54,6 @@ CpuDefinition = TypedDict(
 )
 """A CPU model that there is."""
 
-Memdev = TypedDict(
-    "Memdev",
-    {
-        "id": str,
-        "size": int,
-        "merge": bool,
-        "dump": bool,
-        "prealloc": bool,
-        "share": bool,
-        "reserve": bool,
-        "host-nodes": list[int],
-        "policy": Literal["default"],
-    },
-)
-"""A piece of the host's memory that the guest has, of `size` bytes."""
-
 
 class TargetCommands:
     """The program, and what it can be."""
@@ -84,7 +68,6 @@ class TargetCommands:
             "query-kvm": self.query_kvm,
             "query-machines": self.query_machines,
             "query-cpu-definitions": self.query_cpu_definitions,
-            "query-memdev": self.query_memdev,
         }
 
     def query_target(self) -> TargetInfo:
@@ -106,22 +89,6 @@ class TargetCommands:
     def query_cpu_definitions(self) -> list[CpuDefinition]:
         """What -cpu knows; `host` differs from host to host."""
         return [_cpu(name, safe=True) for name in model_names()] + [_cpu("host", safe=False)]
-
-    def query_memdev(self) -> list[Memdev]:
-        """The guest's memory is one piece, allocated as it is used."""
-        return [
-            {
-                "id": RAM,
-                "size": self._machine.ram.size,
-                "merge": False,
-                "dump": True,
-                "prealloc": False,
-                "share": False,
-                "reserve": False,
-                "host-nodes": [],
-                "policy": "default",
-            }
-        ]
 
 
 def _machine(name: str) -> MachineInfo:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..qmp.target import RAM
 from .devices import Devices
 from .nodes import Entry, Node, child, container, link
+from .objects import objects
 from .paths import BOARD, NAMED, NAMELESS, cpu_path, device_path
 from .type_names import machine_type
-from .values import entries, plain
+from .values import entries
 
 if TYPE_CHECKING:
     from ..machine import Machine
@@ -23,7 +24,7 @@ def root(machine: Machine) -> Node:
 
 def _top(machine: Machine) -> dict[str, Entry]:
     return {
-        "objects": child(container("/objects", lambda path: _objects(machine, path))),
+        "objects": child(container("/objects", partial(objects, machine))),
         "machine": child(Node("/machine", machine_type(machine), lambda: _machine(machine))),
         "chardevs": child(container("/chardevs", lambda path: _chardevs(machine, path))),
     }
@@ -39,7 +40,7 @@ def _machine(machine: Machine) -> dict[str, Entry]:
 
     return {
         "memory": Entry("MemorySizeConfiguration", lambda: {"size": machine.ram.size}),
-        "memory-backend": link("memory-backend", f"/objects/{RAM}", lambda: root(machine)),
+        "memory-backend": link("memory-backend", f"/objects/{machine.objects.memory or RAM}", lambda: root(machine)),
         "smp": Entry("SMPConfiguration", lambda: _topology(machine)),
         "unattached": child(container(BOARD, below)),
         "peripheral-anon": child(container(NAMELESS, below)),
@@ -59,20 +60,6 @@ def _topology(machine: Machine) -> dict[str, int]:
         "sockets": machine.cpus.max,
         "clusters": 1,
     }
-
-
-def _objects(machine: Machine, path: str) -> dict[str, Node]:
-    facts: dict[str, tuple[str, Any]] = {
-        "share": ("bool", False),
-        "size": ("int", machine.ram.size),
-        "dump": ("bool", True),
-        "policy": ("HostMemPolicy", "default"),
-        "prealloc": ("bool", False),
-        "reserve": ("bool", False),
-        "merge": ("bool", False),
-    }
-    memory = {name: Entry(kind, partial(plain, value)) for name, (kind, value) in facts.items()}
-    return {RAM: Node(f"{path}/{RAM}", "memory-backend-ram", lambda: memory)}
 
 
 def _chardevs(machine: Machine, path: str) -> dict[str, Node]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from ..cpu_models import model_names
 from ..discovery import load, names
 from ..errors import PluginError
+from ..objects import IOTHREAD, MEMORY_KINDS, SECRET
 from ..pci import PciDevice
 from ..qemu_system.machines import MACHINES
-from ..qemu_system.options.objects import MEMORY
 from ..qmp.cpus import target
 from ..qmp.target import VERSIONED
 from .type_names import qom_name
@@ -57,8 +57,8 @@ def parents() -> dict[str, str]:
     found |= {f"{name}-{cpu}": cpu for name in [*model_names(), "host"]}
     found |= {f"chardev-{name}": "chardev" for name in names("chardevs")}
     found |= {f"{name}-accel": "accel" for name in names("accelerators")}
-    found |= dict.fromkeys(_BUSES, "bus") | dict.fromkeys(MEMORY, "memory-backend")
-    found |= {"iothread": "object", "secret": "object"}
+    found |= dict.fromkeys(_BUSES, "bus") | dict.fromkeys(MEMORY_KINDS, "memory-backend")
+    found |= {IOTHREAD: "object", SECRET: "object"}
     return found | {f"{VERSIONED.get(name, name)}-machine": _machine_parent(name) for name in MACHINES}
 
 
@@ -86,6 +86,13 @@ def device_properties(ours: str) -> dict[str, PropertyFacts]:
         name: PropertyFacts(type_name(cls, name, spec), spec.doc, default_of(spec))
         for name, spec in shown_properties(cls).items()
     }
+
+
+def object_properties(kind: str) -> dict[str, PropertyFacts]:
+    """What an object of that type has; nothing, if it is no such type."""
+    from .objects import PROPERTIES
+
+    return {name: PropertyFacts(type) for name, (type, _) in PROPERTIES.get(kind, {}).items()}
 
 
 def _machine_parent(name: str) -> str:

@@ -69,6 +69,7 @@ def _memory_backend(draft: Draft, id: str) -> None:
     if backend is None or not backend.type.startswith("memory-backend"):
         raise OptionError(f"memory-backend={id}: there is no such -object")
     draft.memory, draft.memory_option = backend.values["size"], backend.option
+    draft.memory_objects.append(id)
 
 
 def _no_acpi(draft: Draft) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ...discovery import nearest
+from ...objects import IOTHREAD, MEMORY_KINDS, POLLING, SECRET
 from ..draft import Draft, NumaNode, Part
 from ..words import OptionError, Words, parsed, size
 from .machine import no_effect
 from .option import Option
 
-MEMORY = ("memory-backend-ram", "memory-backend-memfd", "memory-backend-file")
-KINDS = (*MEMORY, "iothread", "secret")
+KINDS = (*MEMORY_KINDS, IOTHREAD, SECRET)
 _MEMORY_TUNING = (
     *("prealloc", "prealloc-threads", "merge", "dump", "host-nodes", "policy", "hugetlb", "hugetlbsize", "seal"),
     *("reserve", "discard-data", "pmem", "align", "readonly", "x-use-canonical-path-for-ramblock-id"),
@@ -37,23 +37,25 @@ def _object(draft: Draft, argument: str) -> None:
 
 def _values(draft: Draft, kind: str, words: Words) -> dict[str, Any]:
     if kind == "secret":
-        return {"data": _secret(words)}
+        return {"data": secret(words)}
     if kind == "iothread":
-        words.ignore("poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch", "thread-pool-min", "thread-pool-max")
+        words.ignore("thread-pool-min", "thread-pool-max")
         draft.note("-object iothread: images have threads of their own anyway")
-        return {}
+        return {name: words.number(name) for name in POLLING if words.peek(name)}
     values: dict[str, Any] = {"size": size(words.need("size"), "b")}
+    share = words.flag("share")
     if kind == "memory-backend-file":
         path = words.need("mem-path")
-        if words.flag("share"):
+        if share:
             raise OptionError(f"share=on: the memory of {path} can't be the guest's")
         draft.note("-object memory-backend-file: memory that isn't shared is anonymous here")
-    words.ignore("share")
+    values |= {"share": True} if share else {}
     no_effect(draft, f"-object {kind}", words.ignore(*_MEMORY_TUNING))
     return values
 
 
-def _secret(words: Words) -> str:
+def secret(words: Words) -> str:
+    """The text of a secret. Raises OptionError."""
     data, path = words.take("data"), words.take("file")
     form = words.one_of("format", ("raw", "base64"), "raw")
     if bool(data) == bool(path):
@@ -90,6 +92,7 @@ def _numa(draft: Draft, argument: str) -> None:
             if backend not in draft.objects:
                 raise OptionError(f"memdev={backend}: there is no such -object")
             node.memory = draft.objects[backend].values["size"]
+            draft.memory_objects.append(backend)
         for cpus in words.take_all("cpus"):
             first, _, last = cpus.partition("-")
             node.cpus += range(_cpu(first), _cpu(last or first) + 1)

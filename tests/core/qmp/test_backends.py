@@ -50,6 +50,24 @@ def test_a_serial_port_changes_from_nobody_to_a_file_and_a_socket(
     converse(talk, *options)
 
 
+def test_objects_of_the_command_line(converse: Callable[..., None]) -> None:
+    async def talk(qmp: Any) -> None:
+        assert [one["id"] for one in await qmp.execute("query-memdev")] == ["all", "spare"]
+        (thread,) = await qmp.execute("query-iothreads")
+        assert (thread["id"], thread["poll-max-ns"], thread["thread-id"] > 1) == ("t", 5, True)
+        where = {"path": "/machine", "property": "memory-backend"}
+        assert await qmp.execute("qom-get", where) == "/objects/all"
+        assert await qmp.execute("qom-get", {"path": "/objects/key", "property": "data"}) == "open"
+        assert "in use" in await refused(qmp.execute("object-del", {"id": "all"}))
+        for id in ("spare", "t", "key"):
+            await qmp.execute("object-del", {"id": id})
+        assert [one["name"] for one in await qmp.execute("qom-list", {"path": "/objects"})] == ["type", "all"]
+
+    memory = ["-object", "memory-backend-ram,id=all,size=32M", "-object", "memory-backend-ram,id=spare,size=1M"]
+    others = ["-object", "iothread,id=t,poll-max-ns=5", "-object", "secret,id=key,data=open"]
+    converse(talk, *memory, *others, "-machine", "memory-backend=all")
+
+
 def test_a_network_comes_and_goes_with_its_card(converse: Callable[..., None]) -> None:
     async def talk(qmp: Any) -> None:
         await qmp.execute("netdev_add", {"type": "user", "id": "later", "net": "10.1.0.0/24"})
