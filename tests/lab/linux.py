@@ -20,7 +20,8 @@ for name in poweroff reboot; do
     printf '#!/bin/sh\nexec /bin/busybox %s -f\n' $name > /sbin/$name
     /bin/busybox chmod 755 /sbin/$name
 done
-for device in /sys/bus/pci/devices/*; do
+until set -- /sys/bus/pci/devices/* && [ -e $1/vendor ]; do usleep 100000; done
+for device in "$@"; do
     read vendor < $device/vendor
     read id < $device/device
     echo "guest: pci ${vendor#0x}:${id#0x}"
