@@ -323,6 +323,14 @@ class XenAccelerator(Accelerator):
 
         return {"query-mapcache": query_mapcache}
 
+    @hookimpl
+    def monitor_info(self, topic: str) -> str | None:
+        """How the mapping of guest memory does."""
+        if topic != "accelerator":
+            return None
+        told = [f"{name.replace('_', ' ')} {value}" for name, value in vars(self.cache.statistics).items()]
+        return f"mapcache: {', '.join(told)}; {self.cache.statistics.hit_rate:.2%} hits"
+
 
 _CODES = {
     ShutdownReason.GUEST_SHUTDOWN: ShutdownCode.POWEROFF,

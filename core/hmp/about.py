@@ -102,11 +102,10 @@ async def _kvm(monitor: HumanMonitor, line: Line) -> str:
 
 async def _accelerator(monitor: HumanMonitor, line: Line) -> str:
     line.end()
-    lines = [str((await monitor.qmp("query-accelerator"))["name"])]
-    statistics = getattr(monitor.machine.accelerator, "statistics", None)
-    if statistics is not None:
-        lines += [f"{name}: {value}" for name, value in statistics().items()]
-    return "\n".join(lines)
+    name = str((await monitor.qmp("query-accelerator"))["name"])
+    with monitor.machine.lock:
+        said = monitor.machine.hooks.call.monitor_info(machine=monitor.machine, topic="accelerator")
+    return "\n".join([name, *(text for text in said if text)])
 
 
 def _mice(monitor: HumanMonitor, line: Line) -> str:

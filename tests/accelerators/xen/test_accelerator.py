@@ -518,3 +518,5 @@ def test_what_monitors_are_told_of_the_mapcache(guest: Guest) -> None:
     guest.machine.hooks.memory_read(0x10000, 16)
     found = commands["query-mapcache"]()
     assert (found["hits"], found["misses"], found["mapped"], found["hit-rate"]) == (98, 2, 0x20000, 0.98)
+    assert "hits 98, misses 2" in str(guest.accelerator.monitor_info("accelerator"))
+    assert guest.accelerator.monitor_info("pic") is None
