@@ -46,6 +46,8 @@ _KINDS: dict[str, Callable[[Machine], list[str]]] = {
     "topics": lambda machine: [topic.name for topic in TOPICS],
     "devices": lambda machine: list(machine.devices),
     "drives": lambda machine: list(machine.backends["blockdevs"]),
+    "netdevs": lambda machine: list(machine.backends["netdevs"]),
+    "chardevs": lambda machine: list(machine.backends["chardevs"]),
     "drivers": lambda machine: names("devices"),
     "accelerators": lambda machine: names("accelerators"),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..pci import PciDevice
 from .line import Line
+from .values import settings
 from .word import Word
 
 if TYPE_CHECKING:
@@ -18,22 +19,7 @@ _UNPLACED = -1
 
 
 async def _device_add(monitor: HumanMonitor, line: Line) -> None:
-    driver, *settings = line.rest().split(",")
-    values: dict[str, Any] = {"driver": driver or None}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        values[key.strip()] = _plain(value.strip()) if equals else True
-    await monitor.qmp("device_add", **values)
-
-
-def _plain(text: str) -> Any:
-    """A property's value, as -device has it."""
-    if text in ("on", "off"):
-        return text == "on"
-    try:
-        return int(text, 0)
-    except ValueError:
-        return text
+    await monitor.qmp("device_add", **settings(line, "driver"))
 
 
 async def _device_del(monitor: HumanMonitor, line: Line) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import about, devices, lines, media, memory, person, running
+from . import about, devices, lines, media, memory, objects, person, running
 from .word import Word
 
 
@@ -12,8 +12,8 @@ def _sorted(*families: Iterable[Word]) -> tuple[Word, ...]:
     return tuple(sorted((word for family in families for word in family), key=lambda word: word.name))
 
 
-WORDS = _sorted(running.WORDS, memory.WORDS, devices.WORDS, media.WORDS, person.WORDS, about.WORDS)
-TOPICS = _sorted(about.TOPICS, devices.TOPICS, lines.TOPICS, media.TOPICS, memory.TOPICS)
+WORDS = _sorted(running.WORDS, memory.WORDS, devices.WORDS, media.WORDS, objects.WORDS, person.WORDS, about.WORDS)
+TOPICS = _sorted(about.TOPICS, devices.TOPICS, lines.TOPICS, media.TOPICS, memory.TOPICS, objects.TOPICS)
 
 
 def lookup(words: Iterable[Word], name: str) -> Word | None:

@@ -118,6 +118,36 @@ SAME = [
         "info vnc",
         "screendump",
     ),
+    *(
+        "qom-list",
+        "qom-list /none",
+        "qom-list /objects",
+        "qom-list /machine/peripheral",
+        "qom-get /machine smp",
+        "qom-get /",
+    ),
+    *(
+        "qom-get /machine/peripheral/cd0 type",
+        "qom-get /machine/peripheral/cd0 none",
+        "qom-set /machine smp",
+        "qom-set / a 1",
+    ),
+    *(
+        "object_add secret,id=s0,data=abc",
+        "object_add secret,id=s0,data=abc",
+        "object_del s0",
+        "object_del s0",
+        "object_add",
+    ),
+    *(
+        "object_add foo,id=x",
+        "netdev_add user,id=n1",
+        "netdev_del n1",
+        "netdev_del n1",
+        "netdev_add foo,id=n",
+        "netdev_del",
+    ),
+    *("chardev-add null,id=cc", "chardev-remove cc", "chardev-remove cc", "chardev-add", "device_del foo"),
     *("info block cd0", "info block none", "pmemsave 0", "xp /4xb 0xfffffff0 0", "info cpus x", "q now"),
 ]
 HIDES = (
