@@ -74,7 +74,8 @@ async def _get(monitor: HumanMonitor, line: Line) -> str:
 
 async def _set(monitor: HumanMonitor, line: Line) -> None:
     as_json = line.flag("j")
-    path, name, text = line.word(), line.word(), line.rest()
+    path, name = line.word(), line.word()
+    text = line.word() if line.peek() == '"' else line.rest() or line.word()
     value: Any = text
     if as_json or text in ("true", "false", "on", "off") or text.lstrip("-").isdecimal():
         try:

@@ -17,138 +17,162 @@ from tests.guests.build import need
 
 PATIENCE_S = 60.0
 OPTIONS = ("-machine", "pc", "-nodefaults", "-display", "none", "-S", "-m", "32", "-smp", "1,maxcpus=2")
-EXPRESSIONS = (
-    *("1+2*3", "1+2&3", "6|1+8", "0x10", "010", "-1", "~0", "- 5 / 2", "7 % -3", "(1 + 2) * 3", "'A'", "'\\n'", "$eip"),
-    *(
-        "$pc + $cs",
-        "0xffffffff + 1",
-        "5/0",
-        "5 % 0",
-        "",
-        "(1",
-        "foo",
-        "$foo",
-        "1 2",
-        "99999999999999999999999",
-        "'",
-        "''",
-    ),
-    *("08", "0x", "1 <<2", "--1", "+-+2", "'ab'", "2*", ")", "$", "1+(2*(3+(4)))", "0x8000000000000000"),
+EXPRESSIONS = r"""
+1+2*3
+1+2&3
+6|1+8
+0x10
+010
+-1
+~0
+- 5 / 2
+7 % -3
+(1 + 2) * 3
+'A'
+'\n'
+$eip
+$pc + $cs
+0xffffffff + 1
+5/0
+5 % 0
+(1
+foo
+$foo
+1 2
+99999999999999999999999
+'
+''
+08
+0x
+1 <<2
+--1
++-+2
+'ab'
+2*
 )
+$
+1+(2*(3+(4)))
+0x8000000000000000
+"""
+LINES = r"""
+p /x 255
+p /o 8
+p /o 0
+p /u -1
+p /d -1
+p /d 0xffffffff
+p /c 65
+p /c 10
+p /c 0x27
+p /x 0
+xp /4xb 0xfffffff0
+xp /2wx 0xffff0
+xp /2gx 0xffff0
+xp /3hd 0xffff0
+xp /9bu 0xffff0
+xp 0xffff0
+xp /8c 0xffff0
+xp /8bc 0xffff0
+xp /2wo 0xffff0
+xp /2wd 0xffff0
+x /4xb 0
+xp /0xb 0
+xp /4zb 0
+xp
+xp /4xb
+x
+sum 0xffff0 16
+sum 0xe0000 0x20000
+sum 0 0
+sum
+i
+o
+o 0x70
+o /b 0x70 0x0f
+i /w 0xcf8
+o /w 0xcf8 0x80000000
+i /w 0xcfc
+o /h 0x510 0
+i /b 0x511
+stop
+stop now
+info status
+info status x
+info uuid
+info uuid x
+info kvm
+cpu 0
+cpu 7
+cpu
+foo
+foo bar
+info foo
+help foo
+help xp
+? i
+help print
+eject
+change
+change cd0
+eject foo
+eject -f
+sendkey foo
+sendkey
+sendkey ctrl-alt-delete
+sendkey a 10
+sendkey 0x1e
+mouse_move 1 2
+mouse_move
+mouse_button 1
+mouse_button 0
+mouse_button
+nmi
+nmi 1
+system_reset x
+pmemsave 0 16
+memsave
+set_link
+device_del
+print "
+info memory_size_summary
+info vnc
+screendump
+qom-list
+qom-list /none
+qom-list /objects
+qom-list /machine/peripheral
+qom-get /
+qom-get /machine/peripheral/cd0 type
+qom-get /machine/peripheral/cd0 none
+qom-set / a
+qom-set / a 1
+object_add secret,id=s0,data=abc
+object_add  secret,id=s0,data=abc
+object_del s0
+object_del  s0
+object_add
+object_add foo,id=x
+netdev_add user,id=n1
+netdev_del n1
+netdev_del  n1
+netdev_add foo,id=n
+netdev_del
+chardev-add null,id=cc
+chardev-remove cc
+chardev-remove  cc
+chardev-add
+device_del foo
+info block cd0
+info block none
+pmemsave 0
+xp /4xb 0xfffffff0 0
+info cpus x
+q now
+"""
 SAME = [
-    *(f"print {expression}" for expression in EXPRESSIONS),
-    *(
-        "p /x 255",
-        "p /o 8",
-        "p /o 0",
-        "p /u -1",
-        "p /d -1",
-        "p /d 0xffffffff",
-        "p /c 65",
-        "p /c 10",
-        "p /c 0x27",
-        "p /x 0",
-    ),
-    *("xp /4xb 0xfffffff0", "xp /2wx 0xffff0", "xp /2gx 0xffff0", "xp /3hd 0xffff0", "xp /9bu 0xffff0", "xp 0xffff0"),
-    *("xp /8c 0xffff0", "xp /8bc 0xffff0", "xp /2wo 0xffff0", "xp /2wd 0xffff0", "x /4xb 0", "xp /0xb 0", "xp /4zb 0"),
-    *(
-        "xp",
-        "xp /4xb",
-        "x",
-        "sum 0xffff0 16",
-        "sum 0xe0000 0x20000",
-        "sum 0 0",
-        "sum",
-        "i",
-        "o",
-        "o 0x70",
-        "o /b 0x70 0x0f",
-    ),
-    *(
-        "i /w 0xcf8",
-        "o /w 0xcf8 0x80000000",
-        "i /w 0xcfc",
-        "o /h 0x510 0 ",
-        "i /b 0x511",
-    ),
-    *(
-        "stop",
-        "stop now",
-        "info status",
-        "info status x",
-        "info uuid",
-        "info uuid x",
-        "info kvm",
-        "cpu 0",
-        "cpu 7",
-        "cpu",
-    ),
-    *(
-        "foo",
-        "foo bar",
-        "info foo",
-        "",
-        "   ",
-        "help foo",
-        "help xp",
-        "? i",
-        "help print",
-        "eject",
-        "change",
-        "change cd0",
-    ),
-    *("eject foo", "eject -f", "sendkey foo", "sendkey", "sendkey ctrl-alt-delete", "sendkey a 10", "sendkey 0x1e"),
-    *(
-        "mouse_move 1 2",
-        "mouse_move",
-        "mouse_button 1",
-        "mouse_button 0",
-        "mouse_button",
-        "nmi",
-        "nmi 1",
-        "system_reset x",
-    ),
-    *(
-        "pmemsave 0 16",
-        "memsave",
-        "set_link",
-        "device_del",
-        'print "',
-        "info memory_size_summary",
-        "info vnc",
-        "screendump",
-    ),
-    *(
-        "qom-list",
-        "qom-list /none",
-        "qom-list /objects",
-        "qom-list /machine/peripheral",
-        "qom-get /machine smp",
-        "qom-get /",
-    ),
-    *(
-        "qom-get /machine/peripheral/cd0 type",
-        "qom-get /machine/peripheral/cd0 none",
-        "qom-set /machine smp",
-        "qom-set / a 1",
-    ),
-    *(
-        "object_add secret,id=s0,data=abc",
-        "object_add secret,id=s0,data=abc",
-        "object_del s0",
-        "object_del s0",
-        "object_add",
-    ),
-    *(
-        "object_add foo,id=x",
-        "netdev_add user,id=n1",
-        "netdev_del n1",
-        "netdev_del n1",
-        "netdev_add foo,id=n",
-        "netdev_del",
-    ),
-    *("chardev-add null,id=cc", "chardev-remove cc", "chardev-remove cc", "chardev-add", "device_del foo"),
-    *("info block cd0", "info block none", "pmemsave 0", "xp /4xb 0xfffffff0 0", "info cpus x", "q now"),
+    *(f"print {expression}" for expression in EXPRESSIONS.splitlines()),
+    *LINES.splitlines(),
+    *("print ", "", "   "),
 ]
 HIDES = (
     (re.compile(r"thread_id=\d+"), "thread_id=N"),
