@@ -35,7 +35,7 @@ def devices_state(machine: Machine) -> bytes:
 
 
 def load_devices_state(machine: Machine, descriptor: int) -> None:
-    """The machine, which didn't run yet, goes on from the state that is read from `descriptor`, which is closed.
+    """The machine, which doesn't run, goes on from the state that is read from `descriptor`, which is closed.
 
     Raises SouthbridgeError for what is none, or another machine's.
     """

@@ -30,7 +30,27 @@ class FdSets:
 
     def __init__(self) -> None:
         self.sets: dict[int, FdSet] = {}
+        self._named: dict[str, int] = {}
         self._clients = 0
+
+    def keep(self, name: str, descriptor: int) -> None:
+        """A descriptor by name, which is ours until somebody takes it; it takes the place of another one."""
+        old = self._named.get(name)
+        self._named[name] = descriptor
+        if old is not None:
+            os.close(old)
+
+    def take(self, name: str) -> int:
+        """The descriptor called `name`, which is the caller's from now on. Raises SouthbridgeError."""
+        if name not in self._named:
+            raise SouthbridgeError(f"File descriptor named '{name}' has not been found")
+        return self._named.pop(name)
+
+    def drop(self, name: str) -> None:
+        """Closes the descriptor called `name`. Raises SouthbridgeError if there is none."""
+        if name not in self._named:
+            raise SouthbridgeError(f"File descriptor named '{name}' not found")
+        os.close(self._named.pop(name))
 
     def add(self, descriptor: int, number: int | None = None, opaque: str = "") -> int:
         """Puts a descriptor, which is ours from now on, into the set `number` or a new one; gives its number."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .actions import ActionCommands
 from .block import BlockCommands
 from .character import CharacterCommands
+from .clients import ClientCommands
 from .cpus import CpuCommands
 from .devices import DeviceCommands
 from .files import FileCommands
@@ -39,6 +40,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         BlockCommands(machine),
         ActionCommands(machine),
         MediaCommands(machine),
+        ClientCommands(machine),
         HostObjectCommands(machine),
         NodeCommands(machine),
         MemoryCommands(machine),

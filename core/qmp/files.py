@@ -1,4 +1,4 @@
-"""add-fd, remove-fd, query-fdsets: open files of a client's, for commands to name by "/dev/fdset/N"."""
+"""Open files of a client's, for commands to name: add-fd, remove-fd, query-fdsets ("/dev/fdset/N"); getfd, closefd."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ class FileCommands:
 
     def commands(self) -> dict[str, Function]:
         """By name."""
-        return {"add-fd": self.add_fd, "remove-fd": self.remove_fd, "query-fdsets": self.query_fdsets}
+        return {
+            "add-fd": self.add_fd,
+            "remove-fd": self.remove_fd,
+            "query-fdsets": self.query_fdsets,
+            "getfd": self.getfd,
+            "closefd": self.closefd,
+        }
 
     def add_fd(self, caller: Caller, fdset_id: int | None = None, opaque: str = "") -> Added:
         """Puts the descriptor that came along into a set."""
@@ -44,6 +50,20 @@ class FileCommands:
             os.close(descriptor)
             raise CommandError("Parameter 'fdset-id' expects a non-negative value")
         return {"fdset-id": FD_SETS.add(descriptor, fdset_id, opaque), "fd": descriptor}
+
+    def getfd(self, caller: Caller, fdname: str) -> None:
+        """Takes a descriptor that came along, for a command that names it `fdname`."""
+        if not caller.files:
+            raise CommandError(NO_FILE)
+        descriptor = caller.files.popleft()
+        if fdname[:1].isdigit():
+            os.close(descriptor)
+            raise CommandError("Parameter 'fdname' expects a name not starting with a digit")
+        FD_SETS.keep(fdname, descriptor)
+
+    def closefd(self, fdname: str) -> None:
+        """Closes such a descriptor."""
+        FD_SETS.drop(fdname)
 
     def remove_fd(self, fdset_id: int, fd: int | None = None) -> None:
         """Closes a descriptor of a set, or all."""

@@ -1,10 +1,10 @@
-"""xen-set-global-dirty-log, xen-save-devices-state: what libxl needs to save, restore and migrate a domain."""
+"""What libxl needs to save, restore and migrate a domain: the devices' state, and which pages they write."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from ..errors import SouthbridgeError
 from ..fdsets import FD_SETS
@@ -13,6 +13,13 @@ from ..life import RunState
 if TYPE_CHECKING:
     from ..control.commands import Function
     from ..machine import Machine
+
+
+class ReplicationStatus(TypedDict):
+    """What query-xen-replication-status tells."""
+
+    error: bool
+    desc: NotRequired[str]
 
 
 class XenCommands:
@@ -26,6 +33,8 @@ class XenCommands:
         return {
             "xen-set-global-dirty-log": self.set_global_dirty_log,
             "xen-save-devices-state": self.save_devices_state,
+            "xen-load-devices-state": self.load_devices_state,
+            "query-xen-replication-status": self.query_replication,
         }
 
     def set_global_dirty_log(self, enable: bool) -> None:
@@ -53,6 +62,22 @@ class XenCommands:
             await asyncio.to_thread(disk.flush)
             if live:
                 await asyncio.to_thread(disk.give_up)
+
+    async def load_devices_state(self, filename: str) -> None:
+        """The machine, which stands still, takes the devices' state from the file `filename`."""
+        from ..device_state import load_devices_state
+
+        if self._machine.state is RunState.RUNNING:
+            raise SouthbridgeError("Cannot update device state while vm is running")
+        try:
+            descriptor = await asyncio.to_thread(FD_SETS.open, filename, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SouthbridgeError(f"Unable to open {filename}: {error.strerror}") from None
+        load_devices_state(self._machine, descriptor)
+
+    def query_replication(self) -> ReplicationStatus:
+        """Whether images that are kept alike on two hosts went wrong: there are none."""
+        return {"error": False}
 
 
 def _write(filename: str, state: bytes) -> None:

@@ -135,6 +135,12 @@ class SocketChardev(StreamCharBackend):
         self._peer = peer
         self._connect(peer.fileno(), peer.fileno())
 
+    def welcome(self, peer: socket.socket) -> None:
+        """`peer`, which came some other way, is the other end. Raises SouthbridgeError if there is one already."""
+        if self._peer is not None:
+            raise SouthbridgeError("a client is connected already")
+        self._adopt(peer)
+
     def _accept(self) -> None:
         if self._listener is None:
             return

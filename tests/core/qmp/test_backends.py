@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,44 @@ def test_objects_of_the_command_line(converse: Callable[..., None]) -> None:
     memory = ["-object", "memory-backend-ram,id=all,size=32M", "-object", "memory-backend-ram,id=spare,size=1M"]
     others = ["-object", "iothread,id=t,poll-max-ns=5", "-object", "secret,id=key,data=open"]
     converse(talk, *memory, *others, "-machine", "memory-backend=all")
+
+
+def test_connections_that_come_by_the_monitor(converse: Callable[..., None], tmp_path: Path) -> None:
+    async def talk(qmp: Any) -> None:
+        async def give(name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                qmp.send_fd_scm(theirs.fileno())
+                await qmp.execute("getfd", {"fdname": name})
+            return await asyncio.open_connection(sock=ours)
+
+        reader, writer = await give("serial")
+        await qmp.execute("add_client", {"protocol": "port", "fdname": "serial"})
+        await qmp.execute("qom-set", {"path": "serial0/registers/ports", "property": "THR", "value": 0x42})
+        assert await reader.readexactly(1) == b"B"
+        _, second = await give("second")
+        assert "already" in await refused(qmp.execute("add_client", {"protocol": "port", "fdname": "second"}))
+        viewer, viewed = await give("viewer")
+        await qmp.execute("add_client", {"protocol": "vnc", "fdname": "viewer"})
+        assert await viewer.readexactly(12) == b"RFB 003.008\n"
+        _, lost = await give("lost")
+        assert "protocol 'nothing' is invalid" in await refused(
+            qmp.execute("add_client", {"protocol": "nothing", "fdname": "lost"})
+        )
+        _, spare = await give("spare")
+        await qmp.execute("closefd", {"fdname": "spare"})
+        assert "not found" in await refused(qmp.execute("closefd", {"fdname": "spare"}))
+        qmp.send_fd_scm(0)
+        assert "not starting with a digit" in await refused(qmp.execute("getfd", {"fdname": "0"}))
+        with (tmp_path / "plain").open("wb") as file:
+            qmp.send_fd_scm(file.fileno())
+        await qmp.execute("getfd", {"fdname": "plain"})
+        assert "must name a socket" in await refused(qmp.execute("add_client", {"protocol": "vnc", "fdname": "plain"}))
+        for each in (writer, second, viewed, lost, spare):
+            each.close()
+
+    options = ["-chardev", f"socket,id=port,path={tmp_path}/port,server=on,wait=off", "-vga", "std"]
+    converse(talk, *options, "-device", "isa-serial,id=serial0,chardev=port", "-vnc", f"unix:{tmp_path}/vnc")
 
 
 def test_a_network_comes_and_goes_with_its_card(converse: Callable[..., None]) -> None:

@@ -152,6 +152,12 @@ def test_the_devices_state(converse: Callable[..., None], tmp_path: Path) -> Non
             qmp.execute("xen-save-devices-state", {"filename": str(tmp_path / "no" / "where")})
         )
         await qmp.execute("xen-set-global-dirty-log", {"enable": False})
+        await qmp.execute("xen-load-devices-state", {"filename": save["filename"]})
+        (tmp_path / "nothing").write_bytes(bytes(100))
+        nothing = {"filename": str(tmp_path / "nothing")}
+        assert "is no state" in await refused(qmp.execute("xen-load-devices-state", nothing))
+        await qmp.execute("cont")
+        assert "while vm is running" in await refused(qmp.execute("xen-load-devices-state", nothing))
 
     converse(talk)
     assert (tmp_path / "state").read_bytes().startswith(b"SBDEVST\n")
