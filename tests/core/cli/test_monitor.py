@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -48,8 +47,6 @@ def test_a_terminal(machine: Any) -> None:
             terminal.until(b"(looked-at) ")
             terminal.press(b"info na\t\n")
             terminal.until(b"\nlooked-at")
-            terminal.until(b"(looked-at) ")
-            process.send_signal(signal.SIGINT)  # Ctrl-C
             terminal.until(b"(looked-at) ")
             terminal.press(b"\x04")
             assert process.wait(PATIENCE_S) == 0
