@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .description import Description
     from .device import Device
     from .display import GraphicConsole
+    from .migration.incoming import Incoming
+    from .migration.status import Migration
     from .net.networks import Networks
 
 MEMORY_BITS = 52
@@ -128,6 +130,9 @@ class Machine:
         self.backends: dict[str, dict[str, Any]] = {"blockdevs": {}, "chardevs": {}, "netdevs": {}}
         self.networks: Networks | None = None  # starts the netdevs
         self.objects = HostObjects()
+        self.parts_of_images: dict[str, tuple[str, Any]] = {}  # see core/qmp/nodes.py
+        self.migration: Migration | None = None  # made when somebody asks for one
+        self.incoming: Incoming | None = None  # what it waits for to go on from
         self.services: list[Service] = []
         self.confinements: list[Callable[[], None]] = []  # they give up rights once every service has started
         self.description: Description | None = None  # what it was built from
@@ -456,7 +461,7 @@ class Machine:
 
         Raises SouthbridgeError for a state that isn't of such a machine, which is of no use any more then.
         """
-        if self.state is RunState.PRELAUNCH:
+        if self.state is RunState.PRELAUNCH and not self.cpus.threads:
             plug_saved_cpus(self, state)
             self._initial_state = state
             return

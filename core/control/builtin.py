@@ -104,6 +104,8 @@ class MachineCommands:
         """Whether the machine runs, and if not, why."""
         state = self._machine.state
         status = self._machine.paused_for if state is RunState.PAUSED else state.value
+        if self._machine.incoming is not None and self._machine.incoming.waiting:
+            status = "inmigrate"
         return {"running": state is RunState.RUNNING, "singlestep": False, "status": cast(Status, status)}
 
     @early
@@ -169,6 +171,10 @@ class MachineCommands:
     async def cont(self) -> None:
         """Goes on."""
         async with self._turn:
+            incoming = self._machine.incoming
+            if incoming is not None and incoming.waiting:
+                incoming.runs = True
+                return
             if self._machine.state is RunState.PAUSED and self._machine.paused_for == OFF:
                 raise SouthbridgeError("Resetting the Virtual Machine is required")
             for disk in self._machine.backends["blockdevs"].values():

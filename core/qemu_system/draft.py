@@ -104,7 +104,9 @@ class Process:
     preconfig: bool = False
     """It waits for `x-exit-preconfig` first."""
     incoming: int | None = None
-    """A descriptor that its state comes from."""
+    """A descriptor that its state comes from: of Xen's domains only the devices'."""
+    comes_from: str = ""
+    """Where the machine comes from, in QEMU's words; `defer`: a client says that."""
     ends_with_guest: bool = True
     """The process ends when the guest switches the machine off."""
     reboots: bool = True

@@ -24,6 +24,7 @@ NEEDED_LATER = (
         "southbridge.hmp",
         "southbridge.description",
         "southbridge.memory",
+        "southbridge.migration",
         "southbridge.usb",
     ),
     *("southbridge.acpi", "asyncio"),

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..builder import build
+from ..errors import SouthbridgeError
 from ..machine import Machine
 from ..objects import HostObject
 from ..running import run_to_end
@@ -55,12 +56,25 @@ def _set_up(machine: Machine, draft: Draft) -> None:
     machine.ends_with_guest = process.ends_with_guest
     if draft.objects:
         _give_objects(machine, draft)
-    if process.incoming is not None:
+    if process.comes_from and draft.domain is None:
+        _wait_for_another(machine, process)
+    elif process.incoming is not None:
         from ..device_state import load_devices_state
 
         load_devices_state(machine, process.incoming)
     if process.folder or process.user or process.sandbox:
         _confine(machine, process)
+
+
+def _wait_for_another(machine: Machine, process: Process) -> None:
+    from ..migration.incoming import Incoming
+
+    machine.starts_paused = True
+    try:
+        machine.incoming = Incoming(machine, process.comes_from, runs=not process.paused)
+    except SouthbridgeError as error:
+        raise SouthbridgeError(f"-incoming {process.comes_from}: {error}") from None
+    machine.services.append(machine.incoming)
 
 
 def _give_objects(machine: Machine, draft: Draft) -> None:

@@ -13,6 +13,7 @@ from .devices import DeviceCommands
 from .files import FileCommands
 from .media import MediaCommands
 from .memory import MemoryCommands
+from .migration import MigrationCommands
 from .network import NetworkCommands
 from .nodes import NodeCommands
 from .objects import HostObjectCommands
@@ -40,6 +41,7 @@ def commands(machine: Machine) -> dict[str, Function]:
         BlockCommands(machine),
         ActionCommands(machine),
         MediaCommands(machine),
+        MigrationCommands(machine),
         ClientCommands(machine),
         HostObjectCommands(machine),
         NodeCommands(machine),

@@ -13,6 +13,10 @@ Cause = Literal[
 ]  # fmt: skip
 WatchdogAction = Literal["reset", "shutdown", "poweroff", "pause", "debug", "none", "inject-nmi"]
 PanicAction = Literal["pause", "poweroff", "run"]
+MigrationStatus = Literal[
+    "none", "setup", "cancelling", "cancelled", "active", "postcopy-active", "postcopy-paused", "postcopy-recover",
+    "completed", "failed", "colo", "pre-switchover", "device", "wait-unplug",
+]  # fmt: skip
 Family = Literal["ipv4", "ipv6", "unix", "vsock", "unknown"]
 
 
@@ -78,6 +82,16 @@ class Vnc(TypedDict):
     client: VncAddress
 
 
+class Migrated(TypedDict):
+    """How far a migration is."""
+
+    status: MigrationStatus
+
+
+Pass = TypedDict("Pass", {"pass": int})
+"""How many times a migration has gone through memory."""
+
+
 class Progress(TypedDict):
     """Bytes done, of bytes in all."""
 
@@ -91,6 +105,8 @@ EVENTS: dict[str, Any] = {
     "GUEST_CRASHLOADED": Panicked,
     "GUEST_PANICKED": Panicked,
     "GUEST_PVSHUTDOWN": None,
+    "MIGRATION": Migrated,
+    "MIGRATION_PASS": Pass,
     "POWERDOWN": None,
     "RESET": Ended,
     "RESUME": None,

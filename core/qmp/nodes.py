@@ -78,8 +78,8 @@ class NodeCommands:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._turn = asyncio.Lock()
-        self._below: dict[str, tuple[str, Part]] = {}
-        """What has a name of its own, but is part of another one: which, and what it is itself."""
+        self._below: dict[str, tuple[str, Part]] = machine.parts_of_images
+        """What has a name of its own, but is part of another one: which, and what it is itself. Every monitor's."""
 
     def commands(self) -> dict[str, Function]:
         """By name."""

@@ -74,6 +74,25 @@ def restore(
         return machine
 
 
+def load_into(machine: Machine, path: str | os.PathLike[str]) -> None:
+    """`machine`, which doesn't run, goes on where the one in the snapshot at `path` stood. On its main loop.
+
+    Raises SouthbridgeError for a file that is no whole snapshot, or one of a machine with other parts.
+    """
+    with Reader(path) as reader:
+        reader.verify()
+        records = reader.records()
+        header = _header(reader, next(records))
+        wanted = {id: part.get("type") for id, part in header.description.get("devices", {}).items()}
+        there = machine.description.sections["devices"] if machine.description is not None else {}
+        different = wanted.items() ^ {id: part.type_name for id, part in there.items()}.items()
+        if different:
+            ids = ", ".join(sorted({id for id, _ in different}))
+            raise SouthbridgeError(f"it is a machine with other devices: {ids}")
+        with machine.lock:
+            _Restorer(reader, header, machine).load(records)
+
+
 def _header(reader: Reader, record: Record) -> Header:
     try:
         return Header.model_validate_json(record.data)

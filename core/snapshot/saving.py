@@ -49,7 +49,7 @@ async def save_running(machine: Machine, path: str, tell: Tell = lambda done, to
             machine.settle()
             state = to_json(machine.save_state())
             # Not to be left halfway, with the machine's end: its images are closed then.
-            await asyncio.shield(asyncio.to_thread(_write, machine, state, file, tell))
+            await asyncio.shield(asyncio.to_thread(_write, machine, state, file.write, tell))
         await asyncio.to_thread(file.commit)
 
 
@@ -59,8 +59,20 @@ def save(machine: Machine, path: str) -> None:
         raise SouthbridgeError(f"{machine.name} isn't paused")
     with AtomicFile(path) as file:
         _drain(machine)
-        _write(machine, to_json(machine.save_state()), file, lambda done, total: None)
+        _write(machine, to_json(machine.save_state()), file.write, lambda done, total: None)
         file.commit()
+
+
+async def send(machine: Machine, write: Callable[[bytes], None], tell: Tell) -> None:
+    """Gives the snapshot of `machine`, which is paused, to `write`, on another thread. Raises what that raises.
+
+    Raises SouthbridgeError.
+    """
+    with machine.held():
+        await asyncio.to_thread(_drain, machine)
+        machine.settle()
+        state = to_json(machine.save_state())
+        await asyncio.shield(asyncio.to_thread(_write, machine, state, write, tell))
 
 
 def _drain(machine: Machine) -> None:
@@ -73,12 +85,12 @@ def _drain(machine: Machine) -> None:
             queue.drain()
 
 
-def _write(machine: Machine, state: bytes, file: AtomicFile, tell: Tell) -> None:
+def _write(machine: Machine, state: bytes, write: Callable[[bytes], object], tell: Tell) -> None:
     blocks = memory_blocks(machine)
     disks: dict[str, BlockBackend] = machine.backends["blockdevs"]
     with _explained():
         header = _header(machine, blocks, disks)
-        writer = Writer(file.write)
+        writer = Writer(write)
         writer.add(HEADER, header.model_dump_json().encode())
         writer.add(STATE, state)
         total = sum(block.size for block in blocks.values())

@@ -77,14 +77,17 @@ def _paused(draft: Draft) -> None:
 
 def _incoming(draft: Draft, argument: str) -> None:
     kind, _, where = argument.partition(":")
+    if argument == "defer" or (kind in ("unix", "tcp", "exec") and where):
+        draft.process.comes_from = argument
+        return
     if kind != "fd" or not where:
-        raise OptionError("expected fd:NUMBER, an open file with a saved state")
+        raise OptionError("expected fd:NUMBER, unix:PATH, tcp:HOST:PORT, exec:COMMAND or defer")
     descriptor = number("fd", where)
     try:
         os.fstat(descriptor)
     except OSError:
         raise OptionError(f"descriptor {descriptor} isn't open") from None
-    draft.process.incoming = descriptor
+    draft.process.incoming, draft.process.comes_from = descriptor, argument
 
 
 def _no_shutdown(draft: Draft) -> None:
@@ -144,7 +147,7 @@ OPTIONS = (
     flag("help", _help, "Lists the options."),
     flag("h", _help, "The same."),
     flag("S", _paused, "It waits for the monitor's `cont`."),
-    Option("incoming", _incoming, "fd:number", "It goes on where the saved state, read from a descriptor, stood."),
+    Option("incoming", _incoming, "fd:number, unix:path...", "It goes on where the machine that comes there stood."),
     flag("no-shutdown", _no_shutdown, "When the guest switches it off, the process stays."),
     flag("no-reboot", _no_reboot, "When the guest resets it, the process ends."),
     flag("nodefaults", _no_defaults, "It has only what other options say."),

@@ -150,7 +150,7 @@ def test_the_description_that_is_printed_is_one(tmp_path: Path, capsys: pytest.C
         (["-chardev", "socket,id=s,fd=999"], "fd=999: expected the number of an open descriptor"),
         (["-chardev", "null,id=n", "-chardev", "null,id=n"], "-chardev null,id=n: there are two chardevs 'n'"),
         (["-chardev", "socket,id=s,path=p,server=maybe"], "server=maybe: expected on or off"),
-        (["-incoming", "tcp:0:4444"], "-incoming tcp:0:4444: expected fd:NUMBER, an open file with a saved state"),
+        (["-incoming", "rdma:0:4444"], "-incoming rdma:0:4444: expected fd:NUMBER, unix:PATH, tcp:HOST:PORT, exec"),
         (["-incoming", "fd:999"], "-incoming fd:999: descriptor 999 isn't open"),
         (["-chroot", "/nowhere"], "-chroot /nowhere: expected a folder"),
         (["-uuid", "no"], "-uuid no: uuid: expected a UUID such as 6ba7b810-9dad-11d1-80b4-00c04fd430c8, not 'no'"),
