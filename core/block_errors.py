@@ -27,13 +27,11 @@ def react(
 
     After a stop, the request is to be made again when the machine goes on.
     """
-    from .qom.paths import device_path  # only now: images seldom fail
-
     no_space = error.errno == errno.ENOSPC
     action: Action = ("stop" if no_space else "report") if policy == "enospc" else policy
     device.machine.announce(
         "BLOCK_IO_ERROR",
-        **{"qom-path": device_path(device.machine, device), "device": node, "node-name": node},
+        **{"device": node, "node-name": node},
         operation=operation,
         action=action,
         nospace=no_space,

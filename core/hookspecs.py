@@ -288,6 +288,13 @@ class Extension:
         """
 
     @hookspec
+    def register_monitor_events(self, machine: Machine) -> dict[str, Any] | None:
+        """Events that this sends by `Machine.announce`, by name: the TypedDict of each one's data; None if it has none.
+
+        They are what query-events and query-qmp-schema tell. Called on the main loop's thread, without the lock.
+        """
+
+    @hookspec
     def monitor_info(self, machine: Machine, topic: str) -> str | None:
         """What this has to say to `info TOPIC` of the monitor for people, in lines; None for nothing.
 

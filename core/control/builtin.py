@@ -15,7 +15,7 @@ from ..errors import SouthbridgeError
 from ..exchange import name_of
 from ..life import OFF, ResetReason, RunState, ShutdownReason
 from ..qmp.all import commands as qemu_commands
-from ..qmp.events import EVENTS, PROGRESS
+from ..qmp.events import PROGRESS, all_events
 from ..qmp.human import HumanCommand
 from .commands import CommandError, Commands, early
 from .input import InputCommands
@@ -121,14 +121,14 @@ class MachineCommands:
     @early
     def query_events(self) -> list[Named]:
         """The names of all events."""
-        return [{"name": name} for name in sorted(EVENTS)]
+        return [{"name": name} for name in sorted(all_events(self._machine))]
 
     @early
     def query_schema(self) -> list[SchemaEntry]:
         """Every command, event and type, in QEMU's form."""
         from .schema import introspection  # only now: few ask
 
-        return introspection(self.commands.all(), EVENTS)
+        return introspection(self.commands.all(), all_events(self._machine))
 
     @early
     def exit_preconfig(self) -> None:

@@ -1,8 +1,18 @@
-"""Every event that a machine's clients may hear, with its data: QEMU's, but for two that are ours."""
+"""Every event that a machine's clients may hear, with its data: QEMU's, one that is ours, and plugins' own."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
+
+from ..discovery import describe
+from ..errors import PluginError
+
+if TYPE_CHECKING:
+    from ..machine import Machine
+
+log = logging.getLogger(__name__)
 
 PROGRESS = "X_SNAPSHOT_SAVE_PROGRESS"
 """Ours: bytes done of bytes in all."""
@@ -28,6 +38,20 @@ class Ended(TypedDict):
 
 
 Tray = TypedDict("Tray", {"device": str, "id": str, "tray-open": bool})
+
+
+BlockFailure = TypedDict(
+    "BlockFailure",
+    {
+        "device": str,
+        "node-name": NotRequired[str],
+        "operation": Literal["read", "write"],
+        "action": Literal["ignore", "report", "stop"],
+        "nospace": NotRequired[bool],
+        "reason": str,
+    },
+)
+"""What an image couldn't do, and what is done about it."""
 
 
 class Gone(TypedDict):
@@ -100,6 +124,7 @@ class Progress(TypedDict):
 
 
 EVENTS: dict[str, Any] = {
+    "BLOCK_IO_ERROR": BlockFailure,
     "DEVICE_DELETED": Gone,
     "DEVICE_TRAY_MOVED": Tray,
     "GUEST_CRASHLOADED": Panicked,
@@ -123,3 +148,30 @@ EVENTS: dict[str, Any] = {
     PROGRESS: Progress,
 }
 """The type of each one's data; None: it has none."""
+
+
+def all_events(machine: Machine) -> dict[str, Any]:
+    """Those of `machine`, plugins' included."""
+    found = dict(EVENTS)
+    for extra in machine.hooks.call.register_monitor_events(machine=machine):
+        for name, data in (extra or {}).items():
+            try:
+                _check(name, data, found)
+            except PluginError as error:
+                log.warning("left out: %s", error)
+            else:
+                found[name] = data
+    return found
+
+
+def _check(name: str, data: Any, known: Mapping[str, Any]) -> None:
+    """Raises PluginError if the name is taken, or `data` is no type that an event's data can have."""
+    from ..control.qapi import Object, kind_of
+
+    if name in known:
+        raise PluginError(f"there are two monitor events {name!r}")
+    try:
+        if data is not None and not isinstance(kind_of(data), Object):
+            raise TypeError("expected a TypedDict, or a union of some")
+    except Exception as error:
+        raise PluginError(f"monitor event {name!r}: {describe(error)}") from None

@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import pytest
 from qemu.qmp import QMPClient
@@ -180,6 +180,10 @@ def test_the_accelerator_is_exchanged(start_pc: StartPc, monkeypatch: pytest.Mon
     assert made == ["other", "none"]
 
 
+class Counted(TypedDict):
+    to: int
+
+
 class Extra:
     """A plugin with commands of its own, one of them badly named."""
 
@@ -190,12 +194,30 @@ class Extra:
 
         return {"x-count": count, "quit": count}
 
+    @hookimpl
+    def register_monitor_events(self, machine: Any) -> dict[str, Any]:
+        return {"X_COUNTED": Counted, "X_DONE": None, "STOP": None, "X_WRONG": int}
+
 
 def test_plugins_add_commands(start_pc: StartPc, caplog: pytest.LogCaptureFixture) -> None:
     running = start_pc(prepare=lambda running: running.machine.hooks.register(Extra(), "extra"))
     with running.client() as client:
         assert client.run("x-count", to=3) == [0, 1, 2]
+        heard: list[Any] = []
+        client.on_event = heard.append
+        running.machine.announce("X_COUNTED", to=3)
+        while not heard:
+            client.run("query-name")
+        assert (heard[0]["event"], heard[0]["data"]) == ("X_COUNTED", {"to": 3})
+        names = {event["name"] for event in client.run("query-events")}
+        assert names >= {"X_COUNTED", "X_DONE", "STOP"}
+        assert "X_WRONG" not in names
+        schema = {entry["name"]: entry for entry in client.run("query-qmp-schema")}
+        data = schema[schema["X_COUNTED"]["arg-type"]]
+        assert data["members"] == [{"name": "to", "type": "int"}]
     assert "left out: there are two monitor commands 'quit'" in caplog.text
+    assert "left out: there are two monitor events 'STOP'" in caplog.text
+    assert "monitor event 'X_WRONG'" in caplog.text
 
 
 def test_the_reference_client_understands_us(start_pc: StartPc, runtime: Any) -> None:
