@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..control.commands import DEVICE_NOT_FOUND, CommandError
 from ..description.model import ID
-from ..discovery import load
+from ..discovery import load, names, nearest
 from .cpus import cpu_driver, plug_cpu
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def _type(driver: str) -> str:
 
     found = type_of(driver)
     if found is None:
-        raise CommandError(f"'{driver}' is not a valid device model name")
+        raise CommandError(f"'{driver}' is not a valid device model name{nearest(driver, names('devices'))}")
     return found

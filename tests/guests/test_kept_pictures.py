@@ -19,6 +19,8 @@ from southbridge.machine import Machine
 
 PATIENCE_S = 120.0
 GREY = 0xA8A8A8
+STILL = 25
+"""Looks at a picture that doesn't change, 20 ms from one to the next."""
 
 
 @contextmanager
@@ -44,12 +46,15 @@ def look(machine: Machine, view: View) -> Pixels:
 
 
 def settled(machine: Machine, view: View) -> Pixels:
-    """What shows once the firmware has said its last line, the eighth."""
+    """What shows once the firmware has said its last line, the eighth, and nothing more for a while."""
     deadline = time.monotonic() + PATIENCE_S
+    same, before = 0, look(machine, view)
     while time.monotonic() < deadline:
         pixels = look(machine, view)
-        if pixels.shape == (400, 720) and (pixels[7 * 16 : 8 * 16] == GREY).any():
-            return look(machine, view)
+        same = same + 1 if np.array_equal(pixels, before) else 0
+        if same >= STILL and pixels.shape == (400, 720) and (pixels[7 * 16 : 8 * 16] == GREY).any():
+            return pixels
+        before = pixels
         time.sleep(0.02)
     raise AssertionError("the firmware never came to its end")
 
