@@ -63,6 +63,8 @@ class Builtin(Kind):
         """See Kind."""
         if self._classes and type(value) not in self._classes:
             raise self.wrong(name)
+        if isinstance(value, str) and "\0" in value:  # which no file's name has, for one
+            raise Invalid(f"Parameter '{name}' has a NUL in it")
 
 
 ANY = Builtin("any", "value", "any")

@@ -28,6 +28,7 @@ _IN_STRING = re.compile(rb"""[\\"'\n]""")
 _OUTSIDE = re.compile(rb"""[][{}"'\n]""")
 _EMPTY = re.compile(r'^( *)("(?:[^"\\]|\\.)*": )?([\[{])([]}])(,?)$', re.MULTILINE)
 """In pretty JSON, a line that ends with an empty array or object."""
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 OUT_OF_BAND = "oob"
 """The capability."""
 
@@ -202,10 +203,26 @@ def parse(data: bytes) -> Any:
         text = data.decode("utf-8")
         if "'" in text:
             text = _double_quoted(text)
-        return json.loads(text, parse_constant=_no_number)
+        message = json.loads(text, parse_constant=_no_number)
+        if "\\u" in text:
+            _check_texts(message)
+        return message
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CommandError(f"JSON parse error, {reason}") from None
+
+
+def _check_texts(value: Any) -> None:
+    """Raises ValueError for a text with a character that there isn't."""
+    if isinstance(value, str):
+        wrong = _NO_CHARACTER.search(value)
+        if wrong is not None:
+            raise ValueError(f"\\u{ord(wrong[0]):04x} is not a valid Unicode character")
+    elif isinstance(value, dict | list):
+        for item in value:
+            _check_texts(item)
+        for item in value.values() if isinstance(value, dict) else ():
+            _check_texts(item)
 
 
 def _double_quoted(text: str) -> str:

@@ -149,6 +149,8 @@ def test_no_id_no_id(answer: Answer) -> None:
         (b'{"execute": NaN}', "GenericError", "JSON parse error, NaN is no JSON"),
         (b"'", "GenericError", "JSON parse error, a string that doesn't end"),
         (b"[" * 60000, "GenericError", "JSON parse error, "),
+        (rb'{"execute": "\ud800"}', "GenericError", r"JSON parse error, \ud800 is not a valid Unicode character"),
+        (rb'{"execute": {"\udc00": 1}}', "GenericError", r"JSON parse error, \udc00 is not a valid Unicode character"),
         ({"execute": "slowly", "arguments": {"path": "no"}}, "GenericError", "not there"),
         ({"execute": "fails"}, "GenericError", "fails failed: LookupError: lost"),
     ],
