@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
@@ -17,6 +18,7 @@ from southbridge.qmp.events import EVENTS
 
 Schema = dict[str, dict[str, Any]]
 PATIENCE_S = 60.0
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def by_name(entries: Sequence[Any]) -> Schema:
@@ -162,3 +164,10 @@ def compare(
 
 def told(members: Schema, name: str) -> bool:
     return name in members and "default" not in members[name]
+
+
+def test_the_documents_name_every_command_and_event() -> None:
+    machine = Machine(memory=MiB)
+    text = "".join((DOCS / name).read_text() for name in ("qmp.md", "control-socket.md"))
+    known = [*(command.name for command in all_commands(machine).all()), *EVENTS]
+    assert [name for name in known if f"`{name}`" not in text] == []
