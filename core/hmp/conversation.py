@@ -50,6 +50,7 @@ class HumanConversation:
                 self._connection.write(answer.replace("\n", "\r\n").encode())
                 self._editor.show()
                 await self._connection.drain()
+            await self._connection.drain()  # keys alone are answered too
 
     def show(self) -> None:
         """Greets the first time; then the prompt and the line."""
