@@ -15,7 +15,6 @@ from ..errors import SouthbridgeError
 from ..exchange import name_of
 from ..life import OFF, ResetReason, RunState, ShutdownReason
 from ..qmp.all import commands as qemu_commands
-from ..qmp.events import PROGRESS, all_events
 from ..qmp.human import HumanCommand
 from .commands import CommandError, Commands, early
 from .input import InputCommands
@@ -74,8 +73,8 @@ class MachineCommands:
         self._turn = asyncio.Lock()
         self.commands = Commands()
         self.commands.waiting = lambda: machine.preconfig
-        for name, function in qemu_commands(machine).items():
-            self.commands.add_own(name, function)
+        for name, make in qemu_commands(machine).items():
+            self.commands.add_later(name, make)
         for name, function in (
             ("query-status", self.query_status),
             ("query-name", self.query_name),
@@ -121,11 +120,14 @@ class MachineCommands:
     @early
     def query_events(self) -> list[Named]:
         """The names of all events."""
+        from ..qmp.events import all_events  # only now: few ask
+
         return [{"name": name} for name in sorted(all_events(self._machine))]
 
     @early
     def query_schema(self) -> list[SchemaEntry]:
         """Every command, event and type, in QEMU's form."""
+        from ..qmp.events import all_events
         from .schema import introspection  # only now: few ask
 
         return introspection(self.commands.all(), all_events(self._machine))
@@ -200,6 +202,7 @@ class MachineCommands:
         """Writes the machine's state to the file `path`, which is absolute; then the machine goes on as it did."""
         if not path.startswith("/"):
             raise SouthbridgeError(f"{path}: expected an absolute path")
+        from ..qmp.events import PROGRESS
         from ..snapshot import save_running  # only now: numpy and zstandard take time to import
 
         loop, machine = asyncio.get_running_loop(), self._machine

@@ -78,10 +78,15 @@ def qmp_capabilities(caller: Caller, enable: list[Literal["oob"]] | None = None)
 
 @dataclass(repr=False, eq=False)
 class Command:
-    """One command."""
+    """One command. `make` gives its function, once somebody needs that."""
 
     name: str
-    function: Function
+    make: Callable[[], Function]
+
+    @cached_property
+    def function(self) -> Function:
+        """What it does."""
+        return self.make()
 
     @property
     def doc(self) -> str:
@@ -196,7 +201,7 @@ class Commands:
     """The commands that there are."""
 
     def __init__(self) -> None:
-        self._commands = {NEGOTIATION: Command(NEGOTIATION, qmp_capabilities)}
+        self._commands = {NEGOTIATION: Command(NEGOTIATION, lambda: qmp_capabilities)}
         self.waiting: Callable[[], bool] = lambda: False
         """Whether the machine isn't set up yet: only `early` commands are accepted then."""
 
@@ -211,9 +216,13 @@ class Commands:
 
     def add_own(self, name: str, function: Function) -> None:
         """Adds one of ours, which tests look at. Raises PluginError if the name is taken."""
+        self.add_later(name, lambda: function)
+
+    def add_later(self, name: str, make: Callable[[], Function]) -> None:
+        """The same for one that `make` gives when it is needed."""
         if name in self._commands:
             raise PluginError(f"there are two monitor commands {name!r}")
-        self._commands[name] = Command(name, function)
+        self._commands[name] = Command(name, make)
 
     def all(self) -> list[Command]:
         """Every command, by name."""

@@ -10,6 +10,7 @@ from ..fdsets import FD_SETS
 
 if TYPE_CHECKING:
     from ..control.commands import Function
+    from ..machine import Machine
 
 NO_FILE = "No file descriptor supplied via SCM_RIGHTS"
 
@@ -30,6 +31,9 @@ SetInfo = TypedDict("SetInfo", {"fdset-id": int, "fds": list[FileInfo]})
 
 class FileCommands:
     """The sets belong to the process, not to a machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        pass
 
     def commands(self) -> dict[str, Function]:
         """By name."""

@@ -28,7 +28,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def run(machine: Machine, name: str, **arguments: Any) -> Any:
-    return commands(machine)[name](**arguments)
+    return commands(machine)[name]()(**arguments)
 
 
 def every(node: Node) -> Iterator[Node]:
