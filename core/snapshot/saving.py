@@ -44,12 +44,7 @@ async def save_running(machine: Machine, path: str, tell: Tell = lambda done, to
     Raises SouthbridgeError, with what was at `path` before untouched.
     """
     with await asyncio.to_thread(AtomicFile, path) as file:
-        with machine.held():
-            await asyncio.to_thread(_drain, machine)
-            machine.settle()
-            state = to_json(machine.save_state())
-            # Not to be left halfway, with the machine's end: its images are closed then.
-            await asyncio.shield(asyncio.to_thread(_write, machine, state, file.write, tell))
+        await send(machine, file.write, tell)
         await asyncio.to_thread(file.commit)
 
 
@@ -64,14 +59,15 @@ def save(machine: Machine, path: str) -> None:
 
 
 async def send(machine: Machine, write: Callable[[bytes], None], tell: Tell) -> None:
-    """Gives the snapshot of `machine`, which is paused, to `write`, on another thread. Raises what that raises.
+    """Gives the snapshot of `machine`, which stands still meanwhile, to `write`, on another thread.
 
-    Raises SouthbridgeError.
+    Raises SouthbridgeError, and what `write` raises.
     """
     with machine.held():
         await asyncio.to_thread(_drain, machine)
         machine.settle()
         state = to_json(machine.save_state())
+        # Not to be left halfway, with the machine's end: its images are closed then.
         await asyncio.shield(asyncio.to_thread(_write, machine, state, write, tell))
 
 
