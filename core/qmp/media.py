@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
+from ..backends import add_backend, make_backend, remove_backend, users
 from ..block import BlockBackend, RemovableMedia
-from ..construct import validated
 from ..control.commands import DEVICE_NOT_FOUND, CommandError
-from ..description.model import Part
-from ..discovery import load, names
-from ..errors import Location, SouthbridgeError
+from ..discovery import names
+from ..errors import SouthbridgeError
 
 if TYPE_CHECKING:
     from ..control.commands import Function
@@ -60,19 +59,18 @@ class MediaCommands:
             if format not in names("blockdevs"):
                 raise SouthbridgeError(f"Unknown driver '{format}'")
             values = {"path": filename, "read_only": read_only_mode != "read-write"}
-            cls = cast("type[BlockBackend]", load("blockdevs", format))
-            new = cls(**validated(cls, values, filename))
-            await asyncio.to_thread(new.open)
+            machine = self._machine
+            new = await asyncio.to_thread(make_backend, machine, "blockdevs", filename, format, values)
             try:
                 await self._take_out(name, drive)
             except BaseException:
                 new.close()
                 raise
-            machine = self._machine
             with machine.lock:
                 drive.change_medium(new)
             id = name if name not in machine.backends["blockdevs"] else f"{name}-medium"
-            self._remember(name, Part("blockdevs", id, format, cls, values, _NOWHERE, {}), new)
+            add_backend(machine, "blockdevs", id, format, values, new)
+            self._describe(name, id)
             self._moved(name, opened=False)
 
     async def open_tray(self, id: str | None = None, device: str | None = None, force: bool = False) -> None:
@@ -89,8 +87,6 @@ class MediaCommands:
 
     async def insert_medium(self, id: str, node_name: str) -> None:
         """Puts the image `node_name`, which nothing uses, into a drive whose tray is open."""
-        from ..backends import users
-
         async with self._turn:
             name, drive = self._drive(id, None)
             image = self._machine.backends["blockdevs"].get(node_name)
@@ -132,9 +128,7 @@ class MediaCommands:
         with machine.lock:
             drive.change_medium(image)
             drive.move_tray(True)
-        if machine.description is not None:
-            sections = _with_drive(dict(machine.description.sections), name, id)
-            machine.description = machine.description._replace(sections=sections)
+        self._describe(name, id)
 
     def _drive(self, id: str | None, device: str | None) -> tuple[str, RemovableMedia]:
         """The drive of the device `id`, or the one that has the back end `device`. Raises SouthbridgeError."""
@@ -183,41 +177,22 @@ class MediaCommands:
         if old is not None:
             for queue in old.queues:
                 await asyncio.to_thread(queue.close)
-            self._forget(name, old)
+            for id in [id for id, other in machine.backends["blockdevs"].items() if other is old]:
+                remove_backend(machine, "blockdevs", id)
+            self._describe(name, None)
 
     def _moved(self, name: str, *, opened: bool) -> None:
         data = {"device": name, "tray-open": opened, "id": name}
         self._machine.hooks.call.machine_event(machine=self._machine, name="DEVICE_TRAY_MOVED", data=data)
 
-    # --- back ends, and the description -------------------------------------------------------------------------
-
-    def _remember(self, name: str, part: Part, backend: BlockBackend) -> None:
-        self._machine.backends["blockdevs"][part.id] = backend
+    def _describe(self, device: str, drive: str | None) -> None:
+        """The description says that the back end `drive` is in `device`."""
         description = self._machine.description
-        if description is not None:
-            sections = {**description.sections, "blockdevs": {**description.sections["blockdevs"], part.id: part}}
-            self._machine.description = description._replace(sections=_with_drive(sections, name, part.id))
-
-    def _forget(self, name: str, backend: BlockBackend) -> None:
-        there = self._machine.backends["blockdevs"]
-        for id in [id for id, other in there.items() if other is backend]:
-            del there[id]
-        description = self._machine.description
-        if description is not None:
-            left = {id: part for id, part in description.sections["blockdevs"].items() if id in there}
-            sections = {**description.sections, "blockdevs": left}
-            self._machine.description = description._replace(sections=_with_drive(sections, name, None))
-
-
-_NOWHERE = Location("", 0, 0)
-
-
-def _with_drive(sections: dict[str, Any], device: str, drive: str | None) -> dict[str, Any]:
-    """`sections` with the back end `drive` in `device`."""
-    part = sections["devices"].get(device)
-    if part is None:
-        return sections
-    values = {key: value for key, value in part.values.items() if key != "drive"}
-    if drive is not None:
-        values["drive"] = drive
-    return {**sections, "devices": {**sections["devices"], device: part._replace(values=values)}}
+        part = None if description is None else description.sections["devices"].get(device)
+        if description is None or part is None:
+            return
+        values = {key: value for key, value in part.values.items() if key != "drive"}
+        if drive is not None:
+            values["drive"] = drive
+        devices = {**description.sections["devices"], device: part._replace(values=values)}
+        self._machine.description = description._replace(sections={**description.sections, "devices": devices})
