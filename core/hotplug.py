@@ -129,7 +129,7 @@ class Hotplug:
     def described(self, id: str, changes: Mapping[str, Any]) -> None:
         """Properties of the device `id` have changed: the description says so."""
         description = self._machine.description
-        part = None if description is None else description.sections["devices"].get(id)
+        part = self._machine.part("devices", id)
         if description is not None and part is not None:
             part = part._replace(values={**part.values, **changes})
             self._describe_all({**description.sections["devices"], id: part})

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .accelerator import Accelerator, Vcpu
     from .boot import Boot
     from .description import Description
+    from .description.model import Part
     from .device import Device
     from .display import GraphicConsole
     from .migration.incoming import Incoming
@@ -164,6 +165,10 @@ class Machine:
         self.hooks.register(self.hotplug, "hotplug")
 
     # --- building ------------------------------------------------------------------------------------------------
+
+    def part(self, section: str, id: str) -> Part | None:
+        """What the description says of the part `id`; None for one that a program made."""
+        return None if self.description is None else self.description.sections[section].get(id)
 
     def add_bus(self, name: str, bus: Any) -> None:
         """Offers `bus` to devices whose `bus` property says `name`. Raises RealizeError if the name is taken."""

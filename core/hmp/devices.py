@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..net import CardPort, format_mac
 from ..pci import PciDevice
+from ..qom.paths import type_name_of
 from .line import Line
 from .values import settings
 from .word import Word
@@ -63,7 +65,7 @@ def _bus_type(machine: Machine, name: str) -> str:
 
 
 def _device(machine: Machine, device: Device) -> str:
-    lines = [f'  dev: {_type_name(machine, device)}, id "{device.id}"']
+    lines = [f'  dev: {type_name_of(machine, device)}, id "{device.id}"']
     for name, spec in type(device).properties().items():
         if spec.section != "buses":
             lines.append(f"    {name} = {_value(getattr(device, name))}")
@@ -73,11 +75,6 @@ def _device(machine: Machine, device: Device) -> str:
     for component in (region for region in device.regions() if region.owner is device):
         lines.append(f"    bank {component.name} [{component.size:#x}]")
     return "\n" + "\n".join(lines)
-
-
-def _type_name(machine: Machine, device: Device) -> str:
-    part = machine.description.sections["devices"].get(device.id) if machine.description is not None else None
-    return part.type_name if part is not None else type(device).__name__.lower()
 
 
 def _value(value: Any) -> str:
@@ -130,9 +127,9 @@ def _network(monitor: HumanMonitor, line: Line) -> str:
     with machine.lock:
         netdevs = {id(backend): name for name, backend in machine.backends["netdevs"].items()}
         for device in machine.devices.values():
-            if (port := getattr(device, "port", None)) is not None and hasattr(port, "carrier"):
-                mac = getattr(device, "mac", None)
-                lines.append(f"{device.id}: index=0,type=nic,model={_type_name(machine, device)},macaddr={mac}")
+            if isinstance(getattr(device, "port", None), CardPort):
+                mac = format_mac(getattr(device, "mac_address", b""))
+                lines.append(f"{device.id}: index=0,type=nic,model={type_name_of(machine, device)},macaddr={mac}")
                 backend = getattr(device, "netdev", None)
                 if (name := netdevs.pop(id(backend), None)) is not None:
                     lines.append(f" \\ {name}: index=0,type={_backend_type(machine, name)}")
@@ -141,8 +138,8 @@ def _network(monitor: HumanMonitor, line: Line) -> str:
 
 
 def _backend_type(machine: Machine, name: str) -> str:
-    part = machine.description.sections["netdevs"].get(name) if machine.description is not None else None
-    return part.type_name if part is not None else "?"
+    part = machine.part("netdevs", name)
+    return "?" if part is None else part.type_name
 
 
 def _show(monitor: HumanMonitor, line: Line) -> str:
@@ -170,7 +167,7 @@ def _usb(monitor: HumanMonitor, line: Line) -> str:
     machine = monitor.machine
     with machine.lock:
         found = [
-            f"  Device 0.{number}, Port {number}, ID: {device.id}, Product {_type_name(machine, device)}"
+            f"  Device 0.{number}, Port {number}, ID: {device.id}, Product {type_name_of(machine, device)}"
             for device in machine.devices.values()
             if (number := getattr(device, "port_number", 0))
         ]

@@ -150,11 +150,9 @@ class BlockCommands:
 
     def _is_node(self, name: str) -> bool:
         """Whether it is an image by itself, as -blockdev and blockdev-add have it, and not one for a drive."""
-        description = self._machine.description
-        part = None if description is None else description.sections["blockdevs"].get(name)
+        part = self._machine.part("blockdevs", name)
         return part is not None and (not part.location.line or part.location.file.startswith("-blockdev "))
 
     def _format(self, name: str) -> str:
-        description = self._machine.description
-        part = None if description is None else description.sections["blockdevs"].get(name)
+        part = self._machine.part("blockdevs", name)
         return "raw" if part is None else part.type_name

@@ -188,7 +188,7 @@ class MediaCommands:
     def _describe(self, device: str, drive: str | None) -> None:
         """The description says that the back end `drive` is in `device`."""
         description = self._machine.description
-        part = None if description is None else description.sections["devices"].get(device)
+        part = self._machine.part("devices", device)
         if description is None or part is None:
             return
         values = {key: value for key, value in part.values.items() if key != "drive"}

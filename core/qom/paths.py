@@ -65,8 +65,7 @@ def board_paths(machine: Machine) -> dict[str, str]:
 
 def type_name_of(machine: Machine, device: Device) -> str:
     """What a description calls the type of `device`."""
-    description = machine.description
-    part = None if description is None else description.sections["devices"].get(device.id)
+    part = machine.part("devices", device.id)
     return type(device).__name__.lower() if part is None else part.type_name
 
 
@@ -76,8 +75,7 @@ def _first_cpus(machine: Machine) -> list[int]:
 
 def _is_users(machine: Machine, device: Device) -> bool:
     """Whether the machine's user added it: by an option of its own, in a description, or later."""
-    description = machine.description
-    part = None if description is None else description.sections["devices"].get(device.id)
+    part = machine.part("devices", device.id)
     if part is None:  # a program plugged it in
         return True
     option = part.location.file

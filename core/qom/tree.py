@@ -72,8 +72,7 @@ def _chardevs(machine: Machine, path: str) -> dict[str, Node]:
 
 
 def _kind(machine: Machine, id: str, backend: Any) -> str:
-    description = machine.description
-    part = None if description is None else description.sections["chardevs"].get(id)
+    part = machine.part("chardevs", id)
     if part is not None:
         return part.type_name
     where: str = backend.where

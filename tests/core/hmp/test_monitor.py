@@ -25,7 +25,14 @@ HARMLESS = sorted(
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    settings = ("accelerator=qtest", "memory=16M", "chardevs.serial0.type=null", "devices.card.type=std_vga")
+    settings = (
+        "accelerator=qtest",
+        "memory=16M",
+        "chardevs.serial0.type=null",
+        "devices.card.type=std_vga",
+        "netdevs.net.type=user",
+    )
+    settings += ("devices.nic.type=e1000", "devices.nic.netdev=net")
     machine = build(load("pc", settings))
     yield machine
     machine.close()
@@ -72,6 +79,13 @@ def test_a_devices_registers(machine: Machine) -> None:
     answer, unknown = say(machine, "info device pic", "info device foo")
     assert "bank master.ports\n" in answer and "IMR" in answer
     assert unknown == "Error: Device 'foo' not found\n"
+
+
+def test_networks_and_cards(machine: Machine) -> None:
+    added, network, removed = say(machine, "netdev_add user,id=n1", "info network", "netdev_del n1")
+    assert (added, removed) == ("", "")
+    assert "n1: index=0,type=user\n" in network
+    assert "nic: index=0,type=nic,model=e1000,macaddr=52:54:00:" in network
 
 
 def test_the_tree_shows_what_answers_where(machine: Machine) -> None:
