@@ -33,8 +33,7 @@ def tail_zones(sections: Iterable[Section]) -> Iterator[Zone]:
         region = section.region
         if isinstance(region, Io):
             for offset, width in region.tail_doorbells():
-                address = section.start + offset - section.offset
-                if section.start <= address and address + width <= section.end:
+                if (address := section.address_of(offset, width)) is not None:
                     yield False, address, width
 
 

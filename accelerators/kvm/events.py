@@ -199,8 +199,7 @@ def _doorbells(sections: Iterable[Section], ports: bool) -> Iterator[Doorbell]:
         region = section.region
         if isinstance(region, Io):
             for offset, width in region.doorbells():
-                address = section.start + offset - section.offset
-                if section.start <= address and address + width <= section.end:
+                if (address := section.address_of(offset, width)) is not None:
                     yield Doorbell(ports, address, width, region, offset)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from ..qemu_system.words import pieces
 from .line import Line, LineError
-
-_PIECE = re.compile(r"(?:[^,]|,,)+")
 
 
 def settings(line: Line, first: str, missing: str = "") -> dict[str, Any]:
@@ -16,8 +14,8 @@ def settings(line: Line, first: str, missing: str = "") -> dict[str, Any]:
     Raises LineError with what is `missing` if nothing is left.
     """
     found: dict[str, Any] = {}
-    for number, piece in enumerate(_PIECE.findall(line.rest())):
-        key, equals, value = piece.replace(",,", ",").partition("=")
+    for number, piece in enumerate(filter(None, pieces(line.rest()))):
+        key, equals, value = piece.partition("=")
         if number == 0 and not equals:
             found[first] = key
         else:

@@ -236,6 +236,11 @@ class Section:
         self.block_offset = memory.offset + offset if memory else 0
         """Where in that memory it starts."""
 
+    def address_of(self, offset: int, size: int) -> int | None:
+        """Where `size` bytes at `offset` of the region show, if all of them do."""
+        address = self.start + offset - self.offset
+        return address if self.start <= address and address + size <= self.end else None
+
     def _values(self) -> tuple[object, ...]:
         return self.start, self.size, self.region, self.offset, self.readonly
 

@@ -25,14 +25,8 @@ HARMLESS = sorted(
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    settings = (
-        "accelerator=qtest",
-        "memory=16M",
-        "chardevs.serial0.type=null",
-        "devices.card.type=std_vga",
-        "netdevs.net.type=user",
-    )
-    settings += ("devices.nic.type=e1000", "devices.nic.netdev=net")
+    settings = ["accelerator=qtest", "memory=16M", "chardevs.serial0.type=null", "devices.card.type=std_vga"]
+    settings += ["netdevs.net.type=user", "devices.nic.type=e1000", "devices.nic.netdev=net"]
     machine = build(load("pc", settings))
     yield machine
     machine.close()
