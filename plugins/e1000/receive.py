@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from southbridge.component import Component, timer
 from southbridge.errors import GuestMemoryError
 from southbridge.net import Frame, Offload
-from southbridge.net.packets import ip_header_good, layers, ones_sum, transport_good
+from southbridge.net.packets import TCP, UDP, ip_header_good, layers, ones_sum, transport_good
 
 from .filters import PAUSE_TYPE
 from .registers import RXDMT0, RXO, SRPD
@@ -37,6 +37,8 @@ SOON = 30_000
 
 _DESCRIPTOR = struct.Struct("<QHHBBH")
 _LENGTH = 0xFFFF
+_IPV4 = b"\x08\0\x45"
+"""The type, and the header's version and length of five words."""
 _EN, _LPE, _SECRC = 1 << 1, 1 << 5, 1 << 26
 _BUFFER_SIZES = (2048, 1024, 512, 256)
 
@@ -44,6 +46,11 @@ _BUFFER_SIZES = (2048, 1024, 512, 256)
 def _rest(status: int, errors: int, checksum: int) -> int:
     """The second half of the descriptor of a whole packet, but for its length and tag."""
     return checksum << 16 | (status | DD | EOP) << 32 | errors << 40
+
+
+def _is_plain(frame: Frame) -> bool:
+    """Whether it is TCP or UDP in a whole IPv4 packet whose header has no options."""
+    return frame[12:15] == _IPV4 and frame[23] in (TCP, UDP) and not (frame[20] & 0x3F or frame[21])
 
 
 class Ready(NamedTuple):
@@ -241,7 +248,8 @@ class Receive(Component):
         exact, unusual = card.filters.destinations, (card.VET.value.to_bytes(2, "big"), PAUSE_TYPE.to_bytes(2, "big"))
         strips, checks = card.RCTL.value & _SECRC, card.RXCSUM.value
         most = self.buffer_size - FCS
-        usual, longest, known = (IXSM | DD | EOP) << 32, min(LONGEST - FCS, most), b""
+        usual, longest, known = _rest(IXSM, 0, 0), min(LONGEST - FCS, most), b""
+        good = self._if_good(offload)
         note_rest, note_length, note_destination = run.rests.append, run.lengths.append, run.destinations.append
         room = len(run.addresses)
         for frame in frames:
@@ -255,7 +263,7 @@ class Receive(Component):
                 known = header  # the next ones are most likely like that
             if header == known and SHORTEST <= length <= longest:
                 if checks:
-                    rest = _rest(*self._checks(frame, offload))
+                    rest = good if good and _is_plain(frame) else _rest(*self._checks(frame, offload))
                 if not strips:
                     data = b"".join((frame, zlib.crc32(frame).to_bytes(FCS, "little")))
             else:
@@ -285,6 +293,13 @@ class Receive(Component):
             self.device.count("XOFFRXC" if any(frame[16:18]) else "XONRXC")
 
     # --- checksums (3.2.9) ---------------------------------------------------------------------------------------
+
+    def _if_good(self, offload: Offload | None) -> int:
+        """What the descriptors of plain packets say whose checksums the network has found right; 0 if it hasn't."""
+        control = self.device.RXCSUM
+        if offload is None or not offload.checksum_good or control.PCSS or not (control.IPOFL or control.TUOFL):
+            return 0
+        return _rest((IPCS if control.IPOFL else 0) | (TCPCS if control.TUOFL else 0), 0, 0)
 
     def _checks(self, frame: Frame, offload: Offload | None) -> tuple[int, int, int]:
         """Status, errors, and the packet checksum: of all of the packet (PCSS 0) it isn't computed."""

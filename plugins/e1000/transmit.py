@@ -48,7 +48,8 @@ STATUS_BYTE = 12
 SHORTEST, HEADER = 60, 14
 LONGEST = 16_288
 """A packet that isn't segmented must fit into the packet buffer."""
-LONGEST_SEGMENTED = 65_535 + 240
+LONGEST_IP = 65_535
+LONGEST_SEGMENTED = LONGEST_IP + 240
 MOST_SEGMENTS = 1024
 
 _QUADWORDS = struct.Struct("<QQ")
@@ -315,6 +316,8 @@ class Transmit(Component):
         if not (context.tcp and transport and (ip or not context.ipv4)) or self._tagged(command):
             return False
         if not takes & gso or card.loopback or len(packet) <= context.header + context.segment:
+            return False
+        if len(packet) - context.ip_start > LONGEST_IP:
             return False
         whole = bytearray(packet)
         offload = unsegmented(whole, context)

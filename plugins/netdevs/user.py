@@ -12,7 +12,8 @@ from typing import Annotated, NamedTuple
 
 from southbridge.annotations import Checked
 from southbridge.errors import SouthbridgeError
-from southbridge.net import Frame, FrameQueue, NetworkBackend, NetworkPort, Offload
+from southbridge.net import Frame, FrameQueue, NetworkBackend, NetworkPort, Offload, Takes
+from southbridge.net.packets import completed
 from southbridge.properties import FilePath, Property
 
 from .slirp import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, Settings, Slirp, port_of
@@ -114,7 +115,8 @@ class UserNetdev(NetworkBackend):
 
     def open(self) -> None:
         """Makes the network, and listens at forwarded ports. Raises SouthbridgeError."""
-        self.port = NetworkPort(self._send, receive_batch=self._send_all, sendable=self._flush)
+        takes = Takes.CHECKSUM | Takes.TCP4 | Takes.TCP6  # libslirp takes segments of any size
+        self.port = NetworkPort(self._send, receive_batch=self._send_all, sendable=self._flush, takes=takes)
         self._queue = FrameQueue()
         self._watched: dict[int, int] = {}
         self._order: list[int] = []
@@ -196,7 +198,7 @@ class UserNetdev(NetworkBackend):
     def _send_all(self, frames: Sequence[Frame], offload: Offload | None) -> int:
         if self._slirp is not None:
             for frame in frames:
-                self._slirp.input(bytes(frame))
+                self._slirp.input(bytes(completed(frame, offload)))
             self._queue.give_to(self.port)
             self.attention()
         return len(frames)

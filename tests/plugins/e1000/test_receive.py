@@ -7,6 +7,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from southbridge.net import Offload
 from southbridge.plugins.e1000.receive import SOON
 from southbridge.testing import Bench
 from southbridge.testing.bench import FlatBenchMemory, WindowedBenchMemory
@@ -237,6 +238,40 @@ def test_checksums_are_checked(driver: Driver, packet: bytes, status: int, error
     driver.write(RXCSUM, 0x700)
     driver.line.give(packet)
     assert driver.received(0)[1:3] == (status | DD | LAST, errors)
+
+
+def with_options(packet: bytes) -> bytes:
+    """An IPv4 packet of whose header's options there is one more word."""
+    header = bytes([packet[0] + 1, packet[1]]) + (len(packet) + 4).to_bytes(2, "big") + packet[4:10] + bytes(2)
+    header += packet[12:20] + b"\1\1\1\0"
+    return header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + packet[20:]
+
+
+FRAGMENT = ipv4(sealed(tcp(bytes(30)), TCP), TCP)
+FRAGMENT = FRAGMENT[:6] + b"\x20\1" + FRAGMENT[8:10] + bytes(2) + FRAGMENT[12:]
+
+
+@pytest.mark.parametrize("control", [0, 0x100, 0x200, 0x300, 0x700, 0x70E])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        ipv4(sealed(tcp(bytes(30)), TCP), TCP),
+        ipv4(sealed(udp(bytes(30)), UDP), UDP),
+        with_options(ipv4(sealed(tcp(bytes(30)), TCP), TCP)),
+        FRAGMENT,
+        ipv4(bytes(40), 1),
+        ipv6(sealed(tcp(bytes(30)), TCP, 6), TCP),
+    ],
+)
+def test_what_the_network_found_right_is_told_as_what_the_card_checked(
+    driver: Driver, control: int, packet: bytes
+) -> None:
+    driver.start_receiver()
+    driver.write(RXCSUM, control)
+    good = [ethernet(packet)] * 2
+    assert driver.line.port.send_batch(good, Offload(checksum_good=True)) == 2
+    assert driver.line.port.send_batch(good) == 2
+    assert driver.received(0) == driver.received(1) == driver.received(2) == driver.received(3)
 
 
 def test_the_packet_checksum(driver: Driver) -> None:
