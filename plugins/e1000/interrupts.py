@@ -23,6 +23,9 @@ class Interrupts(Component):
 
     device: E1000
 
+    _next = 0
+    """When the next one may be, by the clock: ITR keeps it back until then."""
+
     # --- causes --------------------------------------------------------------------------------------------------
 
     def cause(self, causes: int) -> None:
@@ -39,9 +42,12 @@ class Interrupts(Component):
         if not wanted:
             card.interrupt.set(False)
         elif not card.interrupt.asserted and not self.throttled.pending:
-            card.interrupt.set(True)
-            if card.ITR.value:
-                self.throttled.after(ns=card.ITR.value * THROTTLE)
+            now, interval = self.clock.now(), card.ITR.value * THROTTLE
+            if now < self._next <= now + interval:
+                self.throttled.at(self._next)
+            else:
+                card.interrupt.set(True)
+                self._next = now + interval
 
     @timer
     def throttled(self) -> None:

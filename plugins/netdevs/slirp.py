@@ -91,7 +91,7 @@ class _Config(c.Structure):
 def library() -> Any:
     """The library, with its functions' types. Raises SouthbridgeError if it isn't installed."""
     try:
-        lib = c.CDLL(LIBRARY)
+        lib = c.PyDLL(LIBRARY)  # keeps the interpreter's lock: it waits for nothing, and calls back often
     except OSError as error:
         raise SouthbridgeError(f"user: needs {LIBRARY} (Debian's libslirp0): {error}") from None
     lib.slirp_new.restype = c.c_void_p
