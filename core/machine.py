@@ -278,7 +278,7 @@ class Machine:
             raise self._failure
 
     def close(self) -> None:
-        """Gives back what the host lent: images, terminals, sockets. The machine is of no use afterwards.
+        """Gives back what the host lent: images, terminals, sockets, the accelerator. The machine is of no use then.
 
         What the guest has handed over for writing is written first.
         """
@@ -288,6 +288,9 @@ class Machine:
         for backends in self.backends.values():
             for backend in backends.values():
                 backend.close()
+        accelerator, self.accelerator = self.accelerator, None
+        if accelerator is not None:
+            accelerator.detach()
 
     # --- requests, from any thread -------------------------------------------------------------------------------
 

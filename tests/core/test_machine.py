@@ -52,6 +52,16 @@ def test_a_machine_lives_from_reset_to_stop() -> None:
     assert cpu_threads() == []
 
 
+def test_a_closed_machine_gives_its_accelerator_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pc = Pc(exits)
+    pc.run()
+    detached: list[bool] = []
+    monkeypatch.setattr(pc.machine.accelerator, "detach", lambda: detached.append(True))
+    pc.machine.close()
+    pc.machine.close()
+    assert detached == [True]
+
+
 def test_created_is_told_before_anything_runs() -> None:
     machine = Machine(memory=1 * MiB)
     recorder = Recorder(machine)
