@@ -20,6 +20,8 @@ MANY = 8
 """After so many rapid ones in a row, each of which moves the tail little, a doorbell is coalesced."""
 LOOK = 50e-6
 """Seconds between two looks."""
+LOOK_SELDOM = 200e-6
+"""The same, while the guest's own exits deliver what was put by: a look takes the interpreter's lock from them."""
 QUIET = 20
 """Looks that found nothing after which it is over."""
 
@@ -41,14 +43,21 @@ class TailDoorbells:
     """Those of one machine. With the machine's lock held."""
 
     def __init__(
-        self, lock: threading.RLock, coalesce: Callable[[Zone, bool], bool], flush: Callable[[], bool], far: int
+        self,
+        lock: threading.RLock,
+        coalesce: Callable[[Zone, bool], bool],
+        flush: Callable[[], bool],
+        far: int,
+        delivered: Callable[[], bool] = lambda: False,
     ) -> None:
         """`coalesce` begins, or ends, to put writes by, and says whether it can; `flush` delivers them, and says
-        whether there were any. A write that moves a tail as far as `far` is worth an exit.
+        whether there were any. A write that moves a tail as far as `far` is worth an exit. `delivered` says whether
+        some were delivered otherwise since it was last asked.
         """
         self._lock = lock
         self._coalesce = coalesce
         self._flush = flush
+        self._delivered = delivered
         self._far = far
         self._zones: dict[int, Zone] = {}
         self._last: dict[int, tuple[int, int]] = {}
@@ -113,12 +122,15 @@ class TailDoorbells:
     def _watch(self, begun: threading.Semaphore) -> None:
         while True:
             begun.acquire()
-            quiet = 0
+            quiet, pause = 0, LOOK
             while quiet < QUIET:
-                time.sleep(LOOK)
+                time.sleep(pause)
                 with self._lock:
                     if self._closed:
                         return
-                    quiet = 0 if self._flush() else quiet + 1
+                    if self._delivered():
+                        quiet, pause = 0, LOOK_SELDOM
+                        continue
+                    quiet, pause = 0 if self._flush() else quiet + 1, LOOK
                     if quiet == QUIET:
                         self._end()

@@ -46,9 +46,8 @@ class Tails:
         """The last words of the table that were looked at."""
         self.coalesced: list[Coalesced] = []
         """As they are in the table."""
-        self.doorbells = TailDoorbells(machine.lock, self._coalesce, self._look, TAIL_LIMIT)
+        self.doorbells = TailDoorbells(machine.lock, self._coalesce, self.flush, TAIL_LIMIT, self._delivered_by_cpu)
         self._delivered = False
-        """One was by the CPU itself, since the last look."""
 
     def use(self, table: array[int]) -> None:
         """The table is this one, an empty one."""
@@ -70,12 +69,10 @@ class Tails:
                 self._table[number * TAIL_WORDS + TAIL_KNOWN] = value & _LOW
                 self._delivered = True
 
-    def _look(self) -> bool:
-        """What the thread does: while a guest goes on by itself it needn't be helped."""
-        if self._delivered:
-            self._delivered = False
-            return True
-        return self.flush()
+    def _delivered_by_cpu(self) -> bool:
+        """Whether the CPU delivered some itself, since this was last asked."""
+        delivered, self._delivered = self._delivered, False
+        return delivered
 
     def flush(self, but: int | None = None) -> bool:
         """The devices learn what was put by; not that at the address `but`. Whether there was anything."""
