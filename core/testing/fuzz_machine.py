@@ -103,12 +103,14 @@ def settings_for(kind: str, folder: Path) -> list[str]:
 
 
 def _providers(cls: type[Device], present: set[str]) -> Iterator[str]:
-    """Devices that make the buses which `cls` needs, and the PC doesn't have."""
+    """Devices that make the buses which `cls` needs, and the PC doesn't have; before each, those that it needs."""
     types = _types()
     for spec in cls.properties().values():
         provider = providers().get(str(spec.default)) if spec.section == "buses" else None
         if provider is not None and types[provider] not in present:
-            yield f"devices.provider={{type: {types[provider]}}}"
+            present.add(types[provider])
+            yield from _providers(provider, present)
+            yield f"devices.provider-{types[provider]}={{type: {types[provider]}}}"
 
 
 @functools.cache

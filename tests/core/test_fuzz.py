@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from southbridge import discovery
 from southbridge.errors import SouthbridgeError
 from southbridge.plugins.edu import Edu
 from southbridge.testing.fuzz import fuzz, replay_file, replay_program, write_test
@@ -48,7 +49,7 @@ def test_a_program_follows_from_its_seed(tmp_path: Path) -> None:
     assert {RESET, SAVE_LOAD} <= set(Programs(target, [7], Random(5)).program(2000))
 
 
-@pytest.mark.parametrize("kind", ["usb-storage", "ide-hd", "isa-debug-exit", "uart16550", "vmgenid"])
+@pytest.mark.parametrize("kind", discovery.names("devices"))
 def test_whatever_a_device_needs_is_there(kind: str, tmp_path: Path) -> None:
     """Buses, back ends, files; and a device that ends the machine is left in peace."""
     target = target_for(kind, tmp_path)
