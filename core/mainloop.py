@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import struct
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,14 +17,8 @@ from contextlib import AbstractContextManager
 from .clock import Clock
 
 TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("interval", _Timespec), ("value", _Timespec))
+_ITIMERSPEC = struct.Struct("4l")
+"""timerfd_settime(2)'s: seconds and nanoseconds of the interval, and of the first time."""
 
 
 class Alarm:
@@ -42,9 +37,8 @@ class Alarm:
 
     def set(self, delay_ns: int) -> None:
         """Wakes in `delay_ns` nanoseconds (at once if that is past), in place of an earlier setting."""
-        delay_ns = max(delay_ns, 1)
-        value = _Itimerspec(_Timespec(0, 0), _Timespec(delay_ns // 1_000_000_000, delay_ns % 1_000_000_000))
-        self._set_time(self._descriptor, 0, ctypes.byref(value), None)
+        seconds, nanoseconds = divmod(max(delay_ns, 1), 1_000_000_000)
+        self._set_time(self._descriptor, 0, _ITIMERSPEC.pack(0, 0, seconds, nanoseconds), None)
 
     def close(self) -> None:
         """No more calls."""
