@@ -29,15 +29,16 @@ _COMMANDS = 0x67 << 24
 _PLAIN = 0x03 << 24
 _WITH_DD = bytes(value | DD for value in range(256))
 
+_QUADWORD = np.dtype("<i8")
 _least, _most = np.minimum.reduce, np.maximum.reduce
 
-Quadwords = npt.NDArray[np.uint64]
+Quadwords = npt.NDArray[np.int64]
 
 
 class _Frames(Sequence[memoryview]):
     """Pieces of a view, each of which is made when somebody looks at it."""
 
-    def __init__(self, view: memoryview, begins: npt.NDArray[np.int64], rests: Quadwords) -> None:
+    def __init__(self, view: memoryview, begins: Quadwords, rests: Quadwords) -> None:
         self._view = view
         self._begins = begins
         self._rests = rests
@@ -85,7 +86,7 @@ class Run:
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        words: Quadwords = np.frombuffer(raw, np.uint64)
+        words: Quadwords = np.frombuffer(raw, _QUADWORD)
         self._addresses, self._rests = words[::2], words[1::2]
         count = len(self._rests)
         self._rest = 0
@@ -107,7 +108,7 @@ class Run:
         if count < len(self._rests):
             self._addresses, self._rests = self._addresses[:count], self._rests[:count]
         start, last = int(_least(self._addresses)), int(_most(self._addresses))
-        if last - start > SPAN * count:
+        if start < 0 or last - start > SPAN * count:
             return False
         longest = self._rest & _LENGTH or int(_most(self._rests & _LENGTH))
         size = last - start + longest
@@ -115,12 +116,12 @@ class Run:
             with card.dma.map(start, size) as view:
                 if len(view) < size:
                     return False
-                self._send(card, view, (self._addresses - np.uint64(start)).view(np.int64))
+                self._send(card, view, self._addresses - start)
         except GuestMemoryError:  # the descriptor that is to blame will be found
             return False
         return True
 
-    def _send(self, card: E1000, view: memoryview, begins: npt.NDArray[np.int64]) -> None:
+    def _send(self, card: E1000, view: memoryview, begins: Quadwords) -> None:
         self.taken = taken = card.port.send_batch(_Frames(view, begins, self._rests))
         if taken < self.count:
             begins, self._rests = begins[:taken], self._rests[:taken]
