@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     import numpy.typing as npt
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .accelerator import Accelerator
     from .device import Device
+    from .hmp import Word
     from .life import ShutdownReason, WakeReason
     from .machine import Machine
     from .memory.guest import Mapping
@@ -293,6 +294,17 @@ class Extension:
 
         They are what query-events and query-qmp-schema tell. Called on the main loop's thread, without the lock.
         """
+
+    @hookspec
+    def register_monitor_words(self, machine: Machine) -> Iterable[Word] | None:
+        """Words of the monitor for people; see `southbridge.hmp`, which is best imported here: few machines have one.
+
+        Called on the main loop's thread, without the lock, when such a monitor begins to be used; so is the next.
+        """
+
+    @hookspec
+    def register_monitor_topics(self, machine: Machine) -> Iterable[Word] | None:
+        """The same for topics of its `info`. What a topic that there is already should say more: `monitor_info`."""
 
     @hookspec
     def monitor_info(self, machine: Machine, topic: str) -> str | None:

@@ -10,6 +10,7 @@ from ..control.client import MachineClient, find_machine
 from .control import PATIENCE, say_for_whom
 
 COMMAND = "human-monitor-command"
+COMPLETIONS = "human-monitor-completions"
 _END = ("exit", "bye")
 """Words that leave; `quit` ends the machine, as it does at QEMU's monitor."""
 
@@ -41,21 +42,14 @@ def _typed(machine: MachineClient) -> Iterator[str]:
 
 
 def _completer(machine: MachineClient) -> Callable[[str, int], str | None]:
-    """The words, and the topics of `info`, as the machine's help lists them."""
+    """As the machine itself would complete the line: words, topics, and what there is in it."""
     import readline
 
-    words = [name for usage in _help(machine, "help") for name in usage.split()[0].split("|")]
-    topics = [usage.split()[1] for usage in _help(machine, "help info")]
+    found: list[str] = []
 
     def complete(text: str, number: int) -> str | None:
-        before = readline.get_line_buffer()[: readline.get_begidx()].split()
-        known = words if before in ([], ["help"]) else topics if before == ["info"] else []
-        found = [word for word in known if word.startswith(text)]
+        if number == 0:  # the first of several calls for one press of Tab
+            found[:] = machine.run(COMPLETIONS, command_line=readline.get_line_buffer()[: readline.get_endidx()])
         return f"{found[number]} " if number < len(found) else None
 
     return complete
-
-
-def _help(machine: MachineClient, line: str) -> list[str]:
-    text: str = machine.run(COMMAND, command_line=line)
-    return [usage for usage in text.splitlines() if usage.strip()]

@@ -73,6 +73,7 @@ class MachineCommands:
         self._turn = asyncio.Lock()
         self.commands = Commands()
         self.commands.waiting = lambda: machine.preconfig
+        human = HumanCommand(machine, self.commands)
         for name, make in qemu_commands(machine).items():
             self.commands.add_later(name, make)
         for name, function in (
@@ -94,7 +95,8 @@ class MachineCommands:
             ("snapshot-save", self.snapshot_save),
             ("input-send-event", InputCommands(machine).send),
             ("send-key", InputCommands(machine).send_key),
-            ("human-monitor-command", HumanCommand(machine, self.commands).human_monitor_command),
+            ("human-monitor-command", human.human_monitor_command),
+            ("human-monitor-completions", human.human_monitor_completions),
         ):
             self.commands.add_own(name, function)
 

@@ -17,18 +17,19 @@ _LOGGERS = {"guest_errors": "southbridge.guest_errors"}
 
 
 async def _help(monitor: HumanMonitor, line: Line) -> str:
-    from .vocabulary import TOPICS, WORDS, lookup
+    from .vocabulary import lookup
 
+    words, topics = monitor.vocabulary.words, monitor.vocabulary.topics
     name, topic = line.optional_word(), line.optional_word()
     line.end()
     if name is None:
-        return "\n".join(word.usage() for word in WORDS)
+        return "\n".join(word.usage() for word in words)
     if name == "info":
         if topic is None:
-            return "\n".join(word.usage("info ") for word in TOPICS)
-        found = lookup(TOPICS, topic)
+            return "\n".join(word.usage("info ") for word in topics)
+        found = lookup(topics, topic)
         return found.usage("info ") if found else f"unknown command: 'info {topic}'"
-    found = lookup(WORDS, name)
+    found = lookup(words, name)
     return found.usage() if found and topic is None else f"unknown command: '{name}'"
 
 

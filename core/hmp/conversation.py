@@ -38,7 +38,7 @@ class HumanConversation:
     def __init__(self, machine: Machine, commands: Commands, connection: Connection) -> None:
         self._monitor = HumanMonitor(machine, commands)
         self._connection = connection
-        self._editor = LineEditor(PROMPT, connection.write, partial(completions, machine))
+        self._editor = LineEditor(PROMPT, connection.write, partial(completions, machine, self._monitor.vocabulary))
         self._monitor.history = self._editor.history
         self._greeted = False
 

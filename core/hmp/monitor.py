@@ -9,11 +9,12 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..control.commands import Caller, CommandError, Commands
+from ..discovery import describe
 from ..errors import SouthbridgeError
 from ..qmp.cpus import target
 from .line import Format, Line, LineError
 from .registers import Registers
-from .vocabulary import TOPICS, WORDS, lookup
+from .vocabulary import Vocabulary, lookup
 from .word import Word
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class HumanMonitor:
 
     def __init__(self, machine: Machine, commands: Commands) -> None:
         self.machine = machine
+        self.vocabulary = Vocabulary(machine)
         self.format = Format(1, "x", 4)
         """As in the last `x` or `xp`, for the next one."""
         self.cpu = 0
@@ -63,7 +65,7 @@ class HumanMonitor:
         name = text.split(maxsplit=1)[0] if text.strip() else ""
         if not name:
             return ""
-        word = lookup(WORDS, name)
+        word = lookup(self.vocabulary.words, name)
         if word is None:
             return f"unknown command: '{name}'\n"
         answer = await self._do(word, text.strip()[len(name) :], "|".join(word.names), name)
@@ -73,8 +75,8 @@ class HumanMonitor:
         """The answer to `info`, of which `line` is the rest."""
         name = line.optional_word()
         if name is None:
-            return "\n".join(word.usage("info ") for word in TOPICS)
-        word = lookup(TOPICS, name)
+            return "\n".join(word.usage("info ") for word in self.vocabulary.topics)
+        word = lookup(self.vocabulary.topics, name)
         if word is None:
             return f"unknown command: 'info {name}'"
         return await self._do(word, line.rest(), word.name, f"info {name}")
@@ -98,7 +100,10 @@ class HumanMonitor:
             return f'{error}\nTry "help {asked}" for more information' if error.help else str(error)
         except (SouthbridgeError, CommandError) as error:
             return f"Error: {' '.join(str(error).split())}"
-        return answer or ""
+        except Exception as error:  # a plugin's code may raise anything
+            log.exception("the monitor's %s failed", asked)
+            return f"Error: {asked} failed: {describe(error)}"
+        return "" if answer is None else str(answer)
 
 
 async def _logged(work: Coroutine[Any, Any, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
 Does = Callable[["HumanMonitor", "Line"], Any]
 """Takes the line apart and does what it says. Gives the answer, or an awaitable of it; None for no answer.
 
-Raises LineError for a line that is wrong, SouthbridgeError or CommandError for what can't be done.
+Called on the main loop's thread, without the machine lock. Raises LineError for a line that is wrong, SouthbridgeError
+or CommandError for what can't be done.
 """
 
 
 class Word(NamedTuple):
-    """A word, or a topic of `info`. `completes` is what its first argument names: a section of the description,
-    "words" or "topics".
+    """A word, or a topic of `info`. `completes` is what its first argument may be: what there is of a kind, by the
+    names of `completion.KINDS` ("devices", "chardevs", ...), or what a function gives.
     """
 
     names: tuple[str, ...]
     arguments: str
     help: str
     does: Does
-    completes: str = ""
+    completes: str | Callable[[], Iterable[str]] = ""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""human-monitor-command: the monitor for people, for programs."""
+"""human-monitor-command: the monitor for people, for programs; and how a line of it may go on."""
 
 from __future__ import annotations
 
@@ -18,22 +18,33 @@ class HumanCommand:
     def __init__(self, machine: Machine, commands: Commands) -> None:
         self._machine = machine
         self._commands = commands
-        self._monitor: HumanMonitor | None = None
+        self._made: HumanMonitor | None = None
+
+    @property
+    def _monitor(self) -> HumanMonitor:
+        if self._made is None:
+            from ..hmp.monitor import HumanMonitor  # only now: few ask
+
+            self._made = HumanMonitor(self._machine, self._commands)
+        return self._made
 
     async def human_monitor_command(self, command_line: str, cpu_index: int | None = None) -> str:
         """What the monitor for people says to `command_line`, with `cpu_index` as its CPU."""
-        if self._monitor is None:
-            from ..hmp.monitor import HumanMonitor  # only now: few ask
-
-            self._monitor = HumanMonitor(self._machine, self._commands)
-        before = self._monitor.cpu
+        monitor = self._monitor
+        before = monitor.cpu
         if cpu_index is not None:
             if cpu_index not in self._machine.cpus.plugged:
                 raise SouthbridgeError("Parameter 'cpu-index' expects a CPU number")
-            self._monitor.cpu = cpu_index
+            monitor.cpu = cpu_index
         try:
-            answer = await self._monitor.say(command_line)
+            answer = await monitor.say(command_line)
         finally:
             if cpu_index is not None:
-                self._monitor.cpu = before
+                monitor.cpu = before
         return answer.replace("\n", "\r\n")
+
+    def human_monitor_completions(self, command_line: str) -> list[str]:
+        """The words that the last one of `command_line` may become, or come next after a space."""
+        from ..hmp.completion import completions
+
+        return completions(self._machine, self._monitor.vocabulary, command_line)

@@ -48,6 +48,9 @@ def test_a_terminal(machine: Any) -> None:
             terminal.press(b"info na\t\n")
             terminal.until(b"\nlooked-at")
             terminal.until(b"(looked-at) ")
+            terminal.press(b"info device keyb\t\n")
+            terminal.until(b"\nbank ")
+            terminal.until(b"(looked-at) ")
             terminal.press(b"\x04")
             assert process.wait(PATIENCE_S) == 0
         finally:

@@ -14,7 +14,7 @@ from southbridge.control.server import all_commands
 from southbridge.description.model import load
 from southbridge.hmp.completion import completions
 from southbridge.hmp.monitor import HumanMonitor
-from southbridge.hmp.vocabulary import TOPICS, WORDS
+from southbridge.hmp.vocabulary import TOPICS, WORDS, Vocabulary
 
 # What ends the machine, waits, or writes files, isn't for lines made up at random.
 HARMLESS = sorted(
@@ -117,7 +117,7 @@ def test_where_nothing_is(machine: Machine, line: str) -> None:
     ],
 )
 def test_completion(machine: Machine, text: str, expected: list[str]) -> None:
-    assert sorted(completions(machine, text)) == expected
+    assert sorted(completions(machine, Vocabulary(machine), text)) == expected
 
 
 def test_too_much_memory_is_refused(machine: Machine) -> None:
