@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,8 @@ from southbridge.control.server import all_commands
 
 from tests.core.qemu_system.program import PROGRAM
 from tests.core.qmp.conversations import form
+from tests.core.qmp.talking import Requests, connected
 
-PATIENCE_S = 60.0
 QEMU = "qemu-system-i386"
 OPTIONS = ("-machine", "pc", "-nodefaults", "-display", "none", "-S", "-m", "32", "-smp", "1,maxcpus=2")
 
@@ -170,42 +167,22 @@ REFUSED: list[Request] = [
 
 def said(program: str | Path, folder: Path, accelerator: str) -> list[Any]:
     """What `program` answers to each request, in turn."""
-    requests = [("qmp_capabilities", {}), *ANSWERED, *REFUSED, ("query-pci", {}), ("quit", {})]
-    text = "".join(json.dumps({"execute": name, "arguments": given, "id": "ours"}) + "\n" for name, given in requests)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / f"qmp-{accelerator}"))
-        listener.listen()
-        descriptor = listener.fileno()
-        disk, disc = folder / "disk.img", folder / "disc.iso"
-        for image in (disk, disc):
-            image.write_bytes(bytes(MiB))
-        drives = [f"id=d0,if=none,format=raw,file={disk}", f"id=cd,if=none,format=raw,readonly=on,file={disc}"]
-        cards = [
-            "e1000,id=n0",
-            "e1000",
-            "ide-hd,id=hd0,drive=d0,bus=ide.0",
-            "ide-cd,id=cd0,drive=cd,bus=ide.1",
-            "ide-cd,id=cd1,bus=ide.0",
-        ]
-        command = [program, *OPTIONS, "-accel", accelerator, "-vnc", f"unix:{folder}/{accelerator}"]
-        command += [word for drive in drives for word in ("-drive", drive)]
-        command += [word for card in cards for word in ("-device", card)]
-        command += ["-chardev", f"socket,id=qmp,fd={descriptor},server=on", "-mon", "qmp,mode=control"]
-        with subprocess.Popen(command, pass_fds=[descriptor]) as process, socket.socket(socket.AF_UNIX) as client:
-            try:
-                client.settimeout(PATIENCE_S)
-                client.connect(listener.getsockname())
-                client.sendall(text.encode())
-                answers: list[Any] = []
-                with client.makefile() as lines:
-                    while len(answers) < len(requests):  # how the program hangs up after that is its own affair
-                        message = json.loads(lines.readline())
-                        if message.get("id") == "ours":
-                            answers.append(message)
-                process.wait(PATIENCE_S)
-            finally:
-                process.kill()
-    return answers[1:-1]
+    disk, disc = folder / "disk.img", folder / "disc.iso"
+    for image in (disk, disc):
+        image.write_bytes(bytes(MiB))
+    drives = [f"id=d0,if=none,format=raw,file={disk}", f"id=cd,if=none,format=raw,readonly=on,file={disc}"]
+    cards = [
+        "e1000,id=n0",
+        "e1000",
+        "ide-hd,id=hd0,drive=d0,bus=ide.0",
+        "ide-cd,id=cd0,drive=cd,bus=ide.1",
+        "ide-cd,id=cd1,bus=ide.0",
+    ]
+    options = [*OPTIONS, "-accel", accelerator, "-vnc", f"unix:{folder}/{accelerator}"]
+    options += [word for drive in drives for word in ("-drive", drive)]
+    options += [word for card in cards for word in ("-device", card)]
+    with connected(program, options, folder) as client:
+        return Requests(client).answers([*ANSWERED, *REFUSED, ("query-pci", {}), ("quit", {})])[:-1]
 
 
 @pytest.mark.skipif(shutil.which(QEMU) is None, reason="QEMU isn't installed")

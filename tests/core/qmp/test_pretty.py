@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ from hypothesis import strategies as st
 from southbridge.control.session import render_pretty
 
 from tests.core.qemu_system.program import PROGRAM
+from tests.core.qmp.talking import connected
 from tests.guests.build import need
 
-PATIENCE_S = 60.0
 IDS: list[Any] = ["none", [], {}, [1, {"a": [], "b{}": {}}], 'a "{}"', "[]", {"[]": "{}", "c": [[], [{}]]}]
 
 
@@ -25,24 +23,14 @@ def spoken(program: str | Path, folder: Path, accelerator: str) -> str:
     requests: list[dict[str, Any]] = [{"execute": "qmp_capabilities"}]
     requests += [{"execute": "query-cpus-fast", "id": id} for id in IDS]
     requests += [{"execute": "none"}, {"execute": "cont"}, {"execute": "quit"}]
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
-        listener.bind(str(folder / accelerator))
-        listener.listen()
-        command = [program, "-machine", "pc", "-nodefaults", "-display", "none", "-S", "-accel", accelerator]
-        command += ["-chardev", f"socket,id=qmp,fd={listener.fileno()},server=on"]
-        command += ["-mon", "qmp,mode=control,pretty=on"]
-        with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:
-            try:
-                client.settimeout(PATIENCE_S)
-                client.connect(listener.getsockname())
-                client.sendall("".join(map(json.dumps, requests)).encode())
-                said = b""
-                while b'"SHUTDOWN"' not in said:
-                    said += client.recv(65536)
-                while not said.endswith(b"}\r\n"):
-                    said += client.recv(65536)
-            finally:
-                process.kill()
+    options = ["-machine", "pc", "-nodefaults", "-display", "none", "-S", "-accel", accelerator]
+    with connected(program, options, folder, ",pretty=on") as client:
+        client.sendall("".join(map(json.dumps, requests)).encode())
+        said = b""
+        while b'"SHUTDOWN"' not in said:
+            said += client.recv(65536)
+        while not said.endswith(b"}\r\n"):
+            said += client.recv(65536)
     return said.decode("ascii")
 
 
