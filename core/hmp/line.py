@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 SIZES = {"b": 1, "h": 2, "w": 4, "g": 8}
-FORMATS = "cdiouxs"
+FORMATS = "cdioux"
 _ESCAPES = {"n": "\n", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 MOST_ITEMS = 1 << 16
 
@@ -148,4 +148,5 @@ class Line:
                 raise LineError(f"invalid char in format: '{character}'")
         if count > MOST_ITEMS:
             raise LineError(f"{self.name}: more than {MOST_ITEMS} values")
-        return Format(count, kind or default.kind, size or default.size)
+        kind = kind or default.kind
+        return Format(count, kind, default.size if kind == "i" else size or default.size)  # instructions have their own

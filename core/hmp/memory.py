@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import GuestMemoryError, SouthbridgeError
@@ -10,14 +11,16 @@ from ..memory.regions import Alias, Container, Ram, Region
 from ..memory.space import AddressSpace
 from ..paging import physical, read_virtual
 from ..units import MiB
+from .disassembly import Read, code_bits, instructions
 from .dump import memory as dumped
 from .dump import shown
 from .expression import expression, optional_expression
-from .line import Format, Line, LineError
+from .line import Format, Line
 from .registers import cpu_state
 from .word import Word
 
 if TYPE_CHECKING:
+    from ..x86 import X86State
     from .monitor import HumanMonitor
 
 MOST_BYTES = MiB
@@ -29,6 +32,9 @@ def _examine(monitor: HumanMonitor, line: Line) -> str:
     address = expression(line)
     line.end()
     state = cpu_state(monitor.machine, monitor.cpu)
+    if format.kind == "i":
+        read = partial(read_virtual, monitor.machine, state)
+        return _instructions(monitor, state, read, address, format.items)
     length = format.items * format.size
     with monitor.machine.lock:
         try:
@@ -42,15 +48,20 @@ def _examine_physical(monitor: HumanMonitor, line: Line) -> str:
     format = _format(monitor, line)
     address = expression(line)
     line.end()
+    if format.kind == "i":
+        state = cpu_state(monitor.machine, monitor.cpu)
+        return _instructions(monitor, state, monitor.machine.hooks.memory_read, address, format.items)
     return dumped(_anything(monitor, address, format), address, format, 16)
 
 
+def _instructions(monitor: HumanMonitor, state: X86State, read: Read, address: int, count: int) -> str:
+    with monitor.machine.lock:
+        return instructions(read, address, count, code_bits(state), monitor.mask)
+
+
 def _format(monitor: HumanMonitor, line: Line) -> Format:
-    format = line.format(monitor.format)
-    if format.kind in "is":
-        raise LineError(f"{line.name}: there is no disassembler here", help=False)
-    monitor.format = format
-    return format
+    monitor.format = line.format(monitor.format)
+    return monitor.format
 
 
 def _physical(monitor: HumanMonitor, address: int, length: int) -> bytes:
@@ -110,7 +121,7 @@ def _output(monitor: HumanMonitor, line: Line) -> None:
 
 def _port_size(monitor: HumanMonitor, line: Line) -> int:
     monitor.format = line.format(monitor.format)
-    return min(monitor.format.size, 4)
+    return 1 if monitor.format.kind == "i" else min(monitor.format.size, 4)
 
 
 async def _memsave(monitor: HumanMonitor, line: Line) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import socket
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from southbridge import MiB
 
 from tests.core.qemu_system.program import PROGRAM
+from tests.core.qmp.talking import Requests, connected
 from tests.guests.build import need
 
-PATIENCE_S = 60.0
 OPTIONS = ("-machine", "pc", "-nodefaults", "-display", "none", "-S", "-m", "32", "-smp", "1,maxcpus=2")
 EXPRESSIONS = r"""
 1+2*3
@@ -76,6 +72,19 @@ xp /8bc 0xffff0
 xp /2wo 0xffff0
 xp /2wd 0xffff0
 x /4xb 0
+x /i $pc
+i 0x70
+o 0x70 0x0f
+x 0xffff0
+x /3i 0xffff0
+xp /20i 0xffff0
+x /2ih 0xffff0
+x /0i 0xffff0
+xp /3i 0x1ffffff
+print 5
+x /2x 0xffff0
+x /i
+x /s 0
 xp /0xb 0
 xp /4zb 0
 xp
@@ -182,31 +191,12 @@ HIDES = (
 
 def said(program: str | Path, folder: Path, accelerator: str) -> list[str]:
     """What it answers to each line."""
-    requests: list[dict[str, Any]] = [{"execute": "qmp_capabilities"}]
-    requests += [
-        {"execute": "human-monitor-command", "arguments": {"command-line": line}, "id": "line"} for line in SAME
-    ]
     disc = folder / "disc.iso"
     disc.write_bytes(bytes(MiB))
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
-        listener.bind(str(folder / f"qmp-{accelerator}"))
-        listener.listen()
-        command = [program, *OPTIONS, "-accel", accelerator]
-        command += ["-drive", f"id=cd,if=none,format=raw,readonly=on,file={disc}", "-device", "ide-cd,id=cd0,drive=cd"]
-        command += ["-chardev", f"socket,id=qmp,fd={listener.fileno()},server=on", "-mon", "qmp,mode=control"]
-        with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:
-            try:
-                client.settimeout(PATIENCE_S)
-                client.connect(listener.getsockname())
-                client.sendall("".join(json.dumps(request) + "\n" for request in requests).encode())
-                answers: list[str] = []
-                with client.makefile() as lines:
-                    while len(answers) < len(SAME):
-                        message = json.loads(lines.readline())
-                        if message.get("id") == "line":
-                            answers.append(message.get("return", message))
-            finally:
-                process.kill()
+    options = [*OPTIONS, "-accel", accelerator, "-drive", f"id=cd,if=none,format=raw,readonly=on,file={disc}"]
+    options += ["-device", "ide-cd,id=cd0,drive=cd"]
+    with connected(program, options, folder) as client:
+        answers = Requests(client).human(SAME)
     for pattern, shown in HIDES:
         answers = [pattern.sub(shown, answer) for answer in answers]
     return answers
