@@ -131,6 +131,8 @@ class Accelerator(Configurable, ABC):
     drives_time: ClassVar[bool] = False
     """The machine's time moves only when somebody says so, by `Clock.advance`."""
 
+    cpus_are_sockets: ClassVar[bool] = False
+    """Tools call each CPU of such a machine a socket; of others, a core of one socket, which is what CPUID says."""
     automatic: ClassVar[bool] = True
     """Whether `auto` may pick it. Not what serves a guest that somebody else made."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .clock import SECOND
 from .vcpus import VcpuThread
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from .machine import Machine
 
 
+class Place(NamedTuple):
+    """A CPU's place among all; or how many there are of each kind."""
+
+    socket: int
+    core: int
+    thread: int
+
+
 class Cpus:
     """Of one machine. Each CPU has an index, from 0 on."""
 
     def __init__(self, machine: Machine, count: int, most: int) -> None:
         self._machine = machine
+        self.are_sockets = False
+        """Each is called a socket of its own; else all are cores of one."""
         self.max = most
         """How many there may be, those included that aren't plugged in yet."""
         self.plugged = dict.fromkeys(range(count), "")
@@ -31,6 +41,15 @@ class Cpus:
         self.local_apics: dict[int, LocalApic] = {}  # by the CPU's index
         self.eoi_listeners: list[Callable[[int], None]] = []
         """Told of each vector of a level-triggered interrupt that a CPU finished: I/O APICs."""
+
+    def place(self, index: int) -> Place:
+        """Where CPU number `index` is, by the names that tools have for places."""
+        return Place(index, 0, 0) if self.are_sockets else Place(0, index, 0)
+
+    @property
+    def topology(self) -> Place:
+        """How many sockets there are, cores of each, and threads of each core."""
+        return Place(self.max, 1, 1) if self.are_sockets else Place(1, self.max, 1)
 
     def create(self, accelerator: Accelerator) -> None:
         """`accelerator` has a vCPU for each CPU that is there; they are parked."""

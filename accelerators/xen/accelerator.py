@@ -54,6 +54,7 @@ class XenAccelerator(Accelerator):
     """Xen: serves a domain that the toolstack made, and whose CPUs and memory Xen has."""
 
     automatic = False
+    cpus_are_sockets = True  # libxl plugs in CPU n as socket n
 
     hypervisor: Literal["xen", "simulated"] = Property(
         "xen", doc="The real one, or one within this process, for development and tests."

@@ -38,7 +38,7 @@ def cpu_driver(machine: Machine) -> str:
 
 
 class CpuCommands:
-    """A CPU is a socket with a core with a thread."""
+    """Of one machine."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -61,7 +61,7 @@ class CpuCommands:
                 "cpu-index": index,
                 "qom-path": cpu_path(machine, index),
                 "thread-id": _thread(machine, index),
-                "props": _place(index),
+                "props": _place(machine, index),
                 "target": target(),
             }
             for index in sorted(machine.cpus.plugged)
@@ -74,7 +74,7 @@ class CpuCommands:
         machine = self._machine
         found: list[HotpluggableCpu] = []
         for index in reversed(range(machine.cpus.max)):
-            entry: HotpluggableCpu = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(index)}
+            entry: HotpluggableCpu = {"type": cpu_driver(machine), "vcpus-count": 1, "props": _place(machine, index)}
             if index in machine.cpus.plugged:
                 entry["qom-path"] = cpu_path(machine, index)
             found.append(entry)
@@ -86,8 +86,9 @@ class CpuCommands:
             self._machine.cpus.inject_nmi()
 
 
-def _place(index: int) -> Place:
-    return {"socket-id": index, "core-id": 0, "thread-id": 0}
+def _place(machine: Machine, index: int) -> Place:
+    place = machine.cpus.place(index)
+    return {"socket-id": place.socket, "core-id": place.core, "thread-id": place.thread}
 
 
 def _thread(machine: Machine, index: int) -> int:
@@ -101,7 +102,9 @@ def _thread(machine: Machine, index: int) -> int:
 def plug_cpu(machine: Machine, id: str, properties: dict[str, Any]) -> None:
     """device_add of a CPU. Raises SouthbridgeError if it can't come. See Hotplug.plug_cpu."""
     place = {key.replace("_", "-"): value for key, value in properties.items()}
-    index = place.get("socket-id")
-    if not isinstance(index, int) or not 0 <= index < machine.cpus.max or place != _place(index):
-        raise SouthbridgeError(f"{id}: expected socket-id (0 to {machine.cpus.max - 1}), core-id 0 and thread-id 0")
+    index = next((index for index in range(machine.cpus.max) if place == _place(machine, index)), None)
+    if index is None:
+        names = zip(Place.__annotations__, machine.cpus.topology, strict=True)
+        expected = [f"{name} 0" + (f" to {count - 1}" if count > 1 else "") for name, count in names]
+        raise SouthbridgeError(f"{id}: expected {', '.join(expected)}")
     machine.hotplug.plug_cpu(index, id)

@@ -34,13 +34,14 @@ class Devices:
 
     def cpu(self, index: int) -> Node:
         """CPU number `index`."""
+        at = self._machine.cpus.place(index)
         place: dict[str, Entry] = {
             "realized": Entry("bool", lambda: True),
             "hotplugged": Entry("bool", lambda: bool(self._machine.cpus.plugged.get(index))),
             "hotpluggable": Entry("bool", lambda: True),
-            "socket-id": Entry("int32", lambda: index),
-            "core-id": Entry("int32", lambda: 0),
-            "thread-id": Entry("int32", lambda: 0),
+            "socket-id": Entry("int32", lambda: at.socket),
+            "core-id": Entry("int32", lambda: at.core),
+            "thread-id": Entry("int32", lambda: at.thread),
         }
         return Node(cpu_path(self._machine, index), cpu_driver(self._machine), lambda: place)
 

@@ -50,14 +50,14 @@ def _machine(machine: Machine) -> dict[str, Entry]:
 
 
 def _topology(machine: Machine) -> dict[str, int]:
-    """Each CPU is a socket of its own."""
+    topology = machine.cpus.topology
     return {
         "cpus": len(machine.cpus.plugged),
         "maxcpus": machine.cpus.max,
-        "threads": 1,
-        "cores": 1,
+        "threads": topology.thread,
+        "cores": topology.core,
         "dies": 1,
-        "sockets": machine.cpus.max,
+        "sockets": topology.socket,
         "clusters": 1,
     }
 

@@ -156,6 +156,8 @@ def _smp(draft: Draft, argument: str) -> None:
     product = 1
     for count in parts.values():
         product *= max(count, 1)
+    if parts["sockets"] > 1 or parts["threads"] > 1:
+        draft.note(f"-smp {argument}: all CPUs are cores of one socket here")
     cpus = cpus or most or product
     if not 0 < cpus <= (most or cpus):
         raise OptionError(f"{cpus} CPUs of at most {most}")

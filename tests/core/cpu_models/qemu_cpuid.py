@@ -21,7 +21,7 @@ def qemu_cpuid(
     subprocess.run([need("nasm", "nasm"), "-f", "bin", f"-I{folder}/", "-o", image, source], check=True)
     command = [
         need("qemu-system-x86_64", "qemu-system-x86"),
-        *("-machine", "pc", "-accel", "tcg", "-cpu", model, "-smp", f"{cpus},sockets=1,cores={cpus}"),
+        *("-machine", "pc", "-accel", "tcg", "-cpu", model, "-smp", str(cpus)),
         *("-nodefaults", "-display", "none", "-no-reboot", "-m", "16"),
         *("-debugcon", f"file:{output}", "-device", "isa-debug-exit,iobase=0x501,iosize=2"),
         *("-drive", f"file={image},format=raw,if=ide,index=0,snapshot=on"),

@@ -36,6 +36,7 @@ ANSWERED: list[Request] = [
     ("qom-list", {"path": "/"}),
     ("qom-list", {"path": "/machine/peripheral"}),
     ("qom-get", {"path": "/machine", "property": "type"}),
+    ("qom-get", {"path": "/machine", "property": "smp"}),
     ("qom-get", {"path": "/machine/peripheral/n0", "property": "addr"}),
     ("qom-get", {"path": "/machine/peripheral/n0", "property": "parent_bus"}),
     ("qom-get", {"path": "/machine/peripheral/n0", "property": "mac"}),
@@ -195,6 +196,8 @@ def test_one_exchange(tmp_path: Path) -> None:
         assert form(our["return"]) == form(their["return"]), name
         if name in ALIKE:
             assert our["return"] == their["return"]
+        if name == "query-hotpluggable-cpus":
+            assert [cpu["props"] for cpu in our["return"]] == [cpu["props"] for cpu in their["return"]]
     for our, their in zip(ours[count:-1], theirs[count:-1], strict=True):
         assert our["error"] == their["error"]
     (our_bus,), (their_bus,) = ours[-1]["return"], theirs[-1]["return"]

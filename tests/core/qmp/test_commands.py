@@ -21,8 +21,8 @@ def test_who_it_is(converse: Callable[..., None]) -> None:
         (cpu,) = await qmp.execute("query-hotpluggable-cpus")
         again = {"id": "again", "driver": cpu["type"], **cpu["props"]}
         assert "CPU 0 is there already" in await refused(qmp.execute("device_add", again))
-        again["socket-id"] = 1
-        assert "expected socket-id (0 to 0)" in await refused(qmp.execute("device_add", again))
+        again["core-id"] = 1
+        assert "expected socket-id 0, core-id 0, thread-id 0" in await refused(qmp.execute("device_add", again))
 
     converse(talk, "-uuid", "6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 

@@ -62,7 +62,7 @@ def test_what_the_user_named_is_among_the_peripherals(machine: Machine) -> None:
     assert names == ["type", "device[3]"]
     cpus = {cpu["cpu-index"]: cpu["qom-path"] for cpu in run(machine, "query-cpus-fast")}
     assert cpus == {0: "/machine/unattached/device[0]", 1: "/machine/peripheral/late"}
-    assert run(machine, "qom-get", path=cpus[1], property="socket-id") == 1
+    assert run(machine, "qom-get", path=cpus[1], property="core-id") == 1
     (bus,) = run(machine, "query-pci")
     assert sorted(name for function in bus["devices"] if (name := function["qdev_id"])) == ["dog", "nic0"]
 

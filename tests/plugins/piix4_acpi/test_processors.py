@@ -46,10 +46,10 @@ def test_a_cpu_that_comes_has_a_bit_and_is_an_event(bench: Bench, chip: Any) -> 
 
 
 def test_device_add_of_a_cpu(bench: Bench, chip: Any) -> None:
-    plug_cpu(bench.machine, "cpu-9", {"socket_id": 9, "core_id": 0, "thread_id": 0})
+    plug_cpu(bench.machine, "cpu-9", {"socket_id": 0, "core_id": 9, "thread_id": 0})
     assert bench.read_port(PRESENT + 1, 1) == 2
     with pytest.raises(SouthbridgeError, match="CPU 9 is there already"):
-        plug_cpu(bench.machine, "again", {"socket_id": 9, "core_id": 0, "thread_id": 0})
+        plug_cpu(bench.machine, "again", {"socket_id": 0, "core_id": 9, "thread_id": 0})
 
 
 def test_the_bits_can_only_be_read(bench: Bench, chip: Any) -> None:
