@@ -273,7 +273,7 @@ class Machine:
         self.cpus.close()
         if self._timers:
             self._timers.close()
-        self.requests.loop = None
+        self.requests.end()
         if self._failure:
             raise self._failure
 

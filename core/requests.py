@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from .errors import SouthbridgeError
 
@@ -16,6 +16,21 @@ PATIENCE = 10.0
 """Seconds that the main loop has to answer."""
 
 Result = TypeVar("Result")
+
+
+class _Call(Generic[Result]):
+    """A request that is answered."""
+
+    def __init__(self, function: Callable[[], Result]) -> None:
+        self._function = function
+        self.answer: Future[Result] = Future()
+
+    def __call__(self) -> None:
+        if self.answer.set_running_or_notify_cancel():
+            try:
+                self.answer.set_result(self._function())
+            except BaseException as error:
+                self.answer.set_exception(error)
 
 
 class Requests:
@@ -42,6 +57,11 @@ class Requests:
         self._thread = threading.get_ident()
         return self.loop
 
+    def end(self) -> None:
+        """There is no main loop any more. Calls that wait are made now; what was posted comes too late."""
+        self.loop = None
+        self._make_calls()
+
     def post(self, request: Callable[[], None]) -> None:
         """Has the main loop call `request` soon. From any thread."""
         self._waiting.append(request)
@@ -67,18 +87,19 @@ class Requests:
         """
         if self.loop is None or threading.get_ident() == self._thread:
             return function()
-        answer: Future[Result] = Future()
-
-        def run() -> None:
-            if answer.set_running_or_notify_cancel():
-                try:
-                    answer.set_result(function())
-                except BaseException as error:
-                    answer.set_exception(error)
-
-        self.post(run)
+        request = _Call(function)
+        self.post(request)
+        if self.loop is None:  # it ended meanwhile
+            self._make_calls()
         try:
-            return answer.result(PATIENCE)
+            return request.answer.result(PATIENCE)
         except TimeoutError:
-            answer.cancel()
+            request.answer.cancel()
             raise SouthbridgeError(f"{who} didn't answer within {PATIENCE:.0f} s") from None
+
+    def _make_calls(self) -> None:
+        while self._waiting:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                request = self._waiting.popleft()
+                if isinstance(request, _Call):
+                    request()

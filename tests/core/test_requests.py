@@ -63,6 +63,33 @@ def test_without_a_loop_a_call_is_a_call() -> None:
     assert served.call(threading.get_ident, "m") == threading.get_ident()
 
 
+def test_a_call_that_waits_when_the_loop_ends_is_made_then() -> None:
+    """What was only posted comes too late."""
+    made: list[str] = []
+    asked = threading.Event()
+
+    async def main() -> Requests:
+        served = Requests(lambda error: None)
+        served.begin()
+        served.held = True
+        served.post(lambda: made.append("posted"))
+
+        def ask() -> None:
+            asked.set()
+            served.call(lambda: made.append("called"), "it")
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        asked.wait(PATIENCE_S)
+        served.end()
+        thread.join(PATIENCE_S)
+        return served
+
+    served = asyncio.run(main())
+    assert made == ["called"]
+    assert not served.waiting
+
+
 def test_what_a_posted_request_raises_is_told_and_the_next_is_served() -> None:
     def body(served: Requests) -> None:
         served.post(lost)
