@@ -15,7 +15,7 @@ from ..properties import Link, Property
 from ..registers import RO, Register
 from .config import BAR_0, COMMAND_FIELDS, CONFIG, ROM_BAR, STATUS_FIELDS, Bar, BarKind, PciIds
 from .msi import Msi
-from .power_management import PowerManagement
+from .power_management import D3, PowerManagement
 
 if TYPE_CHECKING:
     from .bus import PciBus
@@ -53,7 +53,7 @@ class PciInterrupt:
         rising = level and not self._level
         self._level = level
         self._device.PCI_STATUS.INTERRUPT = level
-        if rising and self._device.msi_enabled:
+        if rising and self._device.msi_enabled and not self._device.asleep:
             self._device.send_msi()
         self.update()
 
@@ -63,10 +63,11 @@ class PciInterrupt:
         self.update()
 
     def update(self) -> None:
-        """The pin follows: it is quiet under MSI, and under INTX_DISABLE."""
+        """The pin follows: it is quiet under MSI, under INTX_DISABLE, and in D3."""
         device = self._device
         if self.pin is not None:
-            self.pin.set(self._level and not device.msi_enabled and not device.PCI_COMMAND.INTX_DISABLE)
+            quiet = device.msi_enabled or device.PCI_COMMAND.INTX_DISABLE or device.asleep
+            self.pin.set(self._level and not quiet)
 
 
 class PciDevice(Device):
@@ -130,6 +131,8 @@ class PciDevice(Device):
         super().__init__(id, **properties)
         self.interrupt = PciInterrupt(self)
         self._placed: dict[str, int] = {}
+        self.asleep = False
+        """In D3."""
         self.dma.enabled = False
         ids = self.ids
         self.PCI_VENDOR_ID.value, self.PCI_DEVICE_ID.value = ids.vendor, ids.device
@@ -189,6 +192,13 @@ class PciDevice(Device):
         self._update_decoding()
         self.interrupt.update()
 
+    def _power_written(self, value: int) -> None:
+        """Leaving D3 is a reset of what has no power there."""
+        if self.asleep and vars(self)["PM_CONTROL"].STATE != D3:
+            self.wake()
+        self._update_decoding()
+        self.interrupt.update()
+
     def _decoding_written(self, value: int) -> None:
         self._update_decoding()
 
@@ -201,6 +211,8 @@ class PciDevice(Device):
 
     def bar_address(self, bar: Bar) -> int | None:
         """Where the guest placed `bar`, or None while it doesn't decode."""
+        if self.asleep:
+            return None
         value = self._register_at(bar.config_offset).value
         if bar.kind is BarKind.IO:
             return value & ~3 if self.PCI_COMMAND.IO else None
@@ -232,7 +244,8 @@ class PciDevice(Device):
         return register
 
     def _update_decoding(self) -> None:
-        self.dma.enabled = bool(self.PCI_COMMAND.MASTER)
+        self.asleep = self.wakes_by is not None and vars(self)["PM_CONTROL"].STATE == D3
+        self.dma.enabled = bool(self.PCI_COMMAND.MASTER) and not self.asleep
         for bar in self.bars():
             container = self.bus.ports if bar.kind is BarKind.IO else self.bus.memory
             address = self.bar_address(bar)

@@ -1,6 +1,7 @@
 """Power management of a PCI function (PCI Bus Power Management Interface Specification 1.1, section 3.2).
 
-The capability's registers. Which state a function is in is for its driver to know: it answers in each.
+In D3hot a function answers to configuration accesses only: its BARs are nowhere, it neither masters the bus nor asks
+for an interrupt (section 5.4.1). Leaving it resets the function, but for what has power in D3.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from ..registers import RO, W1C, RegisterSpec, bit, bits
 from .config import CONFIG
 
 CAPABILITY_POWER_MANAGEMENT = 0x01
+D3 = 3
 _VERSION = 2
 _PME_D0, _PME_D3_HOT, _PME_D3_COLD = 1 << 11, 1 << 14, 1 << 15
 
@@ -30,8 +32,10 @@ class PowerManagement:
             "PME_ENABLE": bit(8, doc="It may ask to be woken."),
             "PME_STATUS": bit(15, W1C, doc="It asks."),
         }
-        return {
+        specs = {
             "PM_ID": CONFIG.register(at, 2, reset=self.id | following << 8, access=RO, doc="Capability ID and next."),
             "PM_CAPABILITIES": CONFIG.register(at + 2, 2, reset=can, access=RO, doc="What it can."),
             "PM_CONTROL": CONFIG.register(at + 4, 2, fields=control, doc="Control and status."),
         }
+        specs["PM_CONTROL"].after_write = "_power_written"
+        return specs

@@ -89,7 +89,7 @@ class E1000(WithRom):
         self.phy.restart()
 
     def wake(self) -> None:
-        """The wake-up registers have power while the machine sleeps."""
+        """The wake-up registers have power while the machine or the card sleeps."""
         kept = {name: vars(self)[name].value for name in KEPT}
         packet = self.wakeup_packet
         super().wake()

@@ -145,7 +145,7 @@ class Receive(Component):
     @property
     def _listens(self) -> bool:
         card = self.device
-        return bool(card.RCTL.value & _EN) and card.phy.link and not card.loopback
+        return bool(card.RCTL.value & _EN) and card.phy.link and not card.loopback and not card.asleep
 
     def loop_back(self, frame: Frame) -> None:
         """A frame that was sent comes back. Without descriptors it is lost."""

@@ -90,7 +90,7 @@ class Transmit(Component):
 
     def run(self) -> None:
         """Goes on with the ring, as far as the network takes what comes of it."""
-        if self._busy or not self.device.TCTL.value & 2:
+        if self._busy or not self.device.TCTL.value & 2 or self.device.asleep:
             return
         self._busy = True
         try:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LNKC, MAG, EX, MC, BC, ARP, IPV4, IPV6, FLX = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x10000
 """Bits of WUFC and WUS (sections 13.6.2 and 13.6.3)."""
 KEPT = ("WUC", "WUFC", "WUS", "IPAV", "WUPL", "PM_CONTROL")
-D3 = 3
 TYPE_ARP = 0x0806
 FLEXIBLE, FLEXIBLE_BYTES = 4, 128
 KEPT_BYTES = 128
@@ -33,7 +32,7 @@ class Wakeup:
     def armed(self) -> bool:
         """Whether it waits for something."""
         card = self._card
-        return card.PM_CONTROL.STATE == D3 and bool(card.WUC.PME_EN or card.PM_CONTROL.PME_ENABLE or card.WUC.APME)
+        return card.asleep and bool(card.WUC.PME_EN or card.PM_CONTROL.PME_ENABLE or card.WUC.APME)
 
     def link_changed(self) -> None:
         """The link came or went."""
