@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from southbridge.block import BlockBackend, BlockError, BlockQueue
 from southbridge.component import State
+from southbridge.ide import SRST
 from southbridge.properties import Link, Property
 
 from . import mmc, packets
@@ -91,8 +92,8 @@ class IdeCdrom(Drive):
     # --- ATA commands --------------------------------------------------------------------------------------------
 
     def command(self, value: int) -> None:
-        """See Drive; DEVICE RESET gets through to a busy drive."""
-        if value == DEVICE_RESET:
+        """See Drive; DEVICE RESET gets through to a busy drive, but not while SRST holds it in its reset."""
+        if value == DEVICE_RESET and not self.control & SRST:
             self._stop()
             self.sleeping = False
             self._sign()

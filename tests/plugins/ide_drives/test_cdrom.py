@@ -100,6 +100,15 @@ def test_a_device_reset_gets_through_to_a_busy_drive(bench: Bench, guest: IdeDri
     assert guest.packet(read_10(1, 1)) != b""
 
 
+def test_but_not_to_one_that_srst_holds_in_its_reset(bench: Bench, guest: IdeDriver) -> None:
+    """Found by `southbridge fuzz ide-cd --seed 22946`."""
+    bench.machine.ports.write(0x3F6, 1, 0x04)
+    bench.machine.ports.write(0x1F7, 1, 0x08)
+    assert bench.machine.ports.read(0x3F6, 1) == 0x80
+    bench.machine.ports.write(0x3F6, 1, 0)
+    assert guest.status() == 0x00
+
+
 @pytest.mark.parametrize(
     ("command", "features", "count"), [(0xEF, 3, 0x22), (0xEF, 0x66, 0), (0xE0, 0, 0), (0xE7, 0, 0)]
 )
