@@ -108,6 +108,7 @@ def main() -> None:
         console.print(xen.compare(Path(folder)))
     with tempfile.TemporaryDirectory() as folder:
         console.print(qtest.compare(Path(folder)))
+        console.print(qtest.compare_starts(Path(folder)))
     with tempfile.TemporaryDirectory() as folder:
         console.print(vnc.compare(Path(folder)))
     missing = kvm.missing()

@@ -1,4 +1,5 @@
-"""The qtest protocol: requests a second of a Python client, one by one and all at once, beside QEMU's.
+"""The qtest protocol: requests a second of a Python client, one by one and all at once, beside QEMU's; and how long the
+programs take from their start to the greeting, started as qtest programs start them.
 
 QEMU serves the protocol beside its software CPU, which stands still: Debian's has no accelerator qtest.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import statistics
 import subprocess
 import threading
 import time
@@ -22,6 +24,7 @@ ONE_BY_ONE, AT_ONCE = 20_000, 100_000
 ROUNDS = 5
 LINES = ("inb 0x64", "outb 0x80 0x1", "readl 0xfec00000", "readl 0x1000", "writel 0x1000 0x12345678")
 LEAST_ONE_BY_ONE, LEAST_AT_ONCE = 60_000, 250_000
+STARTS, LONGEST_START_MS = 11, 200
 
 
 def compare(folder: Path) -> Table:
@@ -35,6 +38,44 @@ def compare(folder: Path) -> Table:
         other = theirs.get(line, (0, 0))
         table.add_row(line, f"{single:,.0f}", f"{other[0]:,.0f}", f"{many:,.0f}", f"{other[1]:,.0f}")
     return table
+
+
+def compare_starts(folder: Path) -> Table:
+    """Milliseconds to the greeting: medians of some starts, of both in turn."""
+    table = Table("", "Southbridge", "QEMU", title="from the start to QMP's greeting, with qtest: median")
+    program = ours.program().with_name("southbridge-system-x86_64")
+    commands = [[str(program), "-accel", "qtest"]]
+    if qemu := shutil.which("qemu-system-x86_64"):
+        commands.append([qemu, "-accel", "tcg", "-S"])
+    times: list[list[float]] = [[] for _ in commands]
+    for _ in range(STARTS):
+        for command, own in zip(commands, times, strict=True):
+            own.append(_to_greeting(command, folder) * 1e3)
+    medians = [f"{statistics.median(own):.0f} ms" for own in times]
+    table.add_row(f"at most {LONGEST_START_MS} ms", *medians)
+    return table
+
+
+def _to_greeting(command: Sequence[str], folder: Path) -> float:
+    """Seconds. As libqtest does, the client listens at both sockets."""
+    tests, monitor = folder / "start.qtest", folder / "start.qmp"
+    arguments = ["-qtest", f"unix:{tests}", "-qtest-log", "/dev/null", "-display", "none", "-machine", "pc"]
+    arguments += ["-chardev", f"socket,path={monitor},id=char0", "-mon", "chardev=char0,mode=control"]
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        for listener, path in ((first, tests), (second, monitor)):
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+            listener.listen()
+            listener.settimeout(30)
+        begin = time.perf_counter()
+        with subprocess.Popen([*command, *arguments]) as process:
+            try:
+                with second.accept()[0] as peer:
+                    peer.settimeout(30)
+                    assert b"QMP" in peer.recv(4096)
+                    return time.perf_counter() - begin
+            finally:
+                process.kill()
 
 
 def _southbridge(folder: Path) -> list[str]:
