@@ -82,7 +82,7 @@ class GraphicConsole:
     ) -> None:
         self.name = name
         self.update = update
-        self.surface = Surface(640, 480)
+        self._surface: Surface | None = None
         self.cursor: Cursor | None = None
         """What the guest had the hardware show as its pointer; None: it draws its own."""
         self.cursor_x = 0
@@ -93,6 +93,13 @@ class GraphicConsole:
 
     def __repr__(self) -> str:
         return f"<GraphicConsole {self.name}>"
+
+    @property
+    def surface(self) -> Surface:
+        """The picture."""
+        if self._surface is None:
+            self._surface = Surface(640, 480)
+        return self._surface
 
     # --- for displays --------------------------------------------------------------------------------------------
 
@@ -121,7 +128,7 @@ class GraphicConsole:
         """The picture has that size from now on. The surface is a new, black one, unless that is its size already."""
         width, height = (min(max(side, SMALLEST_SIDE), LARGEST_SIDE) for side in (width, height))
         if (width, height) != (self.surface.width, self.surface.height):
-            self.surface = Surface(width, height)
+            self._surface = Surface(width, height)
             for view in self._views:
                 view._was_resized()
 

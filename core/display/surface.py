@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint32]
+Pixels: TypeAlias = "npt.NDArray[np.uint32]"
 """Rows of pixels."""
 
-RGB_MASK = np.uint32(0xFF_FFFF)
+RGB_MASK = 0xFF_FFFF
 """The bits of a pixel that are a colour."""
 
 
@@ -56,6 +57,8 @@ class Surface:
     def __init__(self, width: int, height: int) -> None:
         if width <= 0 or height <= 0:
             raise ValueError(f"a surface of {width} by {height} pixels")
+        import numpy as np  # which a machine whose screen nobody looks at needn't have
+
         self.width = width
         self.height = height
         self.pixels: Pixels = np.zeros((height, width), dtype=np.uint32)

@@ -6,12 +6,12 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from .registers import PALETTE_SOURCE
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from .registers import Vga
 
 LINE_COMPARE_OFF = 0x3FF
@@ -90,6 +90,8 @@ class Mode:
 
     def lines(self) -> npt.NDArray[np.int64]:
         """Where each line of the picture is in the card's memory."""
+        import numpy as np  # only who draws needs it
+
         lines = np.arange(self.height)
         below = lines > self.split
         lines = np.where(below, lines - self.split - 1, lines) // self.line_repeat

@@ -241,3 +241,14 @@ def test_what_only_snapshots_need_is_not_imported_to_run_a_machine() -> None:
     code = "import sys, southbridge.cli.run, southbridge.builder; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "zstandard"} & set(run.stdout.split())
+
+
+def test_what_draws_a_screen_that_nobody_looks_at_is_not_imported() -> None:
+    code = (
+        "import sys\nfrom southbridge.builder import build\nfrom southbridge.description import load\n"
+        "settings = ['accelerator=qtest', 'chardevs.serial0.type=null', 'devices.card.type=std_vga']\n"
+        "machine = build(load('pc', settings))\nprint('numpy' in sys.modules)\n"
+        "machine.consoles[0].view().refresh()\nprint('numpy' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]

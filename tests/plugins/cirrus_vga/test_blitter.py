@@ -124,8 +124,9 @@ def test_pages_that_a_blit_marks_are_those_that_it_may_write(naive: NaiveBlit) -
     card = CirrusGuest(Bench())
     view = card.device.screen.console.view()
     view.refresh()
-    log = card.device.screen._log
-    assert log is not None
+    picture = card.device.screen.picture
+    assert picture is not None and picture._log is not None
+    log = picture._log
     log.take()
     card.blit(naive.registers())
     step = -1 if naive.backwards else 1
