@@ -20,8 +20,10 @@ MANY = 8
 """After so many rapid ones in a row, each of which moves the tail little, a doorbell is coalesced."""
 LOOK = 50e-6
 """Seconds between two looks."""
-LOOK_SELDOM = 200e-6
-"""The same, while the guest's own exits deliver what was put by: a look takes the interpreter's lock from them."""
+LOOK_SELDOM = 1e-3
+"""The same, while the guest's own exits deliver what was put by: a look takes the interpreter's lock from them. Who
+moves a tail so far that it exits, and then waits, still moves it so far in each of these times.
+"""
 QUIET = 20
 """Looks that found nothing after which it is over."""
 
