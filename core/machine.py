@@ -142,6 +142,7 @@ class Machine:
         self.boot_tables: Callable[[int], tuple[bytes, int]] | None = None
         """Tables in memory where no firmware puts them: given their address, their bytes and where ACPI's root is."""
         self.accelerator: Accelerator | None = None
+        self._closed = False
         self.accelerator_choices: dict[str, Mapping[str, Any]] = {}
         """What the description says of accelerators: properties by name."""
         self.offload = Offload(self)
@@ -288,9 +289,9 @@ class Machine:
         for backends in self.backends.values():
             for backend in backends.values():
                 backend.close()
-        accelerator, self.accelerator = self.accelerator, None
-        if accelerator is not None:
-            accelerator.detach()
+        if self.accelerator is not None and not self._closed:
+            self.accelerator.detach()
+        self._closed = True
 
     # --- requests, from any thread -------------------------------------------------------------------------------
 
