@@ -51,11 +51,6 @@ class Picture:
         """Lines to be drawn anew, whether their memory changed or not."""
         self._has_stale = False
 
-    @property
-    def mode(self) -> Mode:
-        """What was shown last."""
-        return self._mode
-
     def touch(self) -> None:
         """The registers changed: the mode or the palette may be others."""
         self._registers_changed = True

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from southbridge.errors import SouthbridgeError
-from southbridge.net import Gso, Offload, Takes
+from southbridge.net import Takes
 from southbridge.plugins.netdevs.tap import TUNSETIFF, TapNetdev
 from southbridge.testing.network import NetworkLine
 
 from tests.namespaces import ip, network_namespace
 from tests.plugins.e1000.driver import PEER
-from tests.plugins.e1000.traffic import TCP, checksum
+from tests.plugins.netdevs import large_segment
+from tests.plugins.netdevs.large_segment import End
 from tests.plugins.netdevs.loop import NetworkLoop
 
 HOST, GUEST = bytes([10, 77, 0, 1]), bytes([10, 77, 0, 2])
@@ -61,47 +62,11 @@ def test_the_kernel_answers_arp(card: NetworkLine, loop: NetworkLoop) -> None:
     assert the_hosts_address(card, loop) != bytes(6)
 
 
-def packet(segment: bytes, protocol: int, to: bytes) -> bytes:
-    header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0x4000, 64, protocol, 0) + GUEST + HOST
-    header = header[:10] + checksum(header).to_bytes(2, "big") + header[12:]
-    return to + PEER + b"\x08\0" + header + segment
-
-
-def tcp_segment(server: int, payload: bytes, *, flags: int, sequence: int, acknowledged: int = 0) -> bytes:
-    """With the pseudo header's sum where the checksum is to be."""
-    length = 20 + len(payload)
-    start = ~checksum(GUEST + HOST + struct.pack(">HH", TCP, length)) & 0xFFFF
-    return struct.pack(">HHIIBBHHH", 4000, server, sequence, acknowledged, 5 << 4, flags, 0xFFFF, start, 0) + payload
-
-
 def test_a_large_segment_goes_to_the_kernel_whole(card: NetworkLine, loop: NetworkLoop) -> None:
     assert card.port.peer_takes == Takes.CHECKSUM | Takes.TCP4 | Takes.TCP6
     to = the_hosts_address(card, loop)
     with socket.create_server(("10.77.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        unfinished = Offload(checksum_start=34, checksum_offset=16)
-        card.give(packet(tcp_segment(port, b"", flags=0x02, sequence=99), TCP, to), unfinished)
-        answers: list[bytes] = []
-
-        def answered() -> bool:
-            answers.extend(frame for frame in card.frames if frame[23:24] == b"\6" and frame[47] == 0x12)
-            return bool(answers)
-
-        loop.until(answered)
-        (acknowledged,) = struct.unpack_from(">I", answers[0], 38)
-        common = {"sequence": 100, "acknowledged": acknowledged + 1}
-        card.give(packet(tcp_segment(port, b"", flags=0x10, **common), TCP, to), unfinished)
-        server.settimeout(20)
-        connection, _ = server.accept()
-        data = bytes(range(250)) * 40
-        large = packet(tcp_segment(port, data, flags=0x18, **common), TCP, to)
-        card.give(large, unfinished._replace(gso=Gso.TCP4, segment_size=1460, header_length=54))
-        with connection:
-            connection.settimeout(20)
-            received = b""
-            while len(received) < len(data):
-                received += connection.recv(65536)
-            assert received == data
+        large_segment.arrives(loop, card, End(PEER, GUEST), End(to, HOST), server)
 
 
 def test_a_card_without_room_stops_the_reading(card: NetworkLine, loop: NetworkLoop) -> None:

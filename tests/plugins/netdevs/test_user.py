@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from southbridge.errors import SouthbridgeError
-from southbridge.net import Gso, Offload
 from southbridge.plugins.netdevs.user import UserNetdev, parse_forward
 from southbridge.testing.network import NetworkLine
 
-from tests.plugins.e1000.traffic import TCP, UDP, checksum, ethernet, ipv4, pseudo, sealed, tcp
+from tests.plugins.e1000.traffic import UDP, checksum
+from tests.plugins.netdevs import large_segment
+from tests.plugins.netdevs.large_segment import End
 from tests.plugins.netdevs.loop import NetworkLoop
 
 ME = bytes.fromhex("525400123456")
 EVERYBODY = b"\xff" * 6
-ACK, SYN = 0x10, 0x02
 MY_ADDRESS, HOST = bytes([10, 0, 2, 15]), bytes([10, 0, 2, 2])
 
 
@@ -86,34 +86,10 @@ def test_udp_to_the_host_and_back(loop: NetworkLoop, network: NetworkLine) -> No
 
 
 def test_a_tcp_segment_larger_than_any_frame(loop: NetworkLoop, network: NetworkLine) -> None:
-    """As a driver hands it over that leaves the cutting up to the card, and the card to the network."""
     network.give(arp(1, MY_ADDRESS, HOST))
     router = network.frames[0][6:12]
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
-        port = server.getsockname()[1].to_bytes(2, "big")
-
-        def send(payload: bytes, sequence: int, acknowledged: int, flags: int, offload: Offload | None = None) -> None:
-            segment = tcp(payload, sequence=sequence, flags=flags)
-            segment = segment[:2] + port + segment[4:8] + acknowledged.to_bytes(4, "big") + segment[12:]
-            whole = sealed(segment, TCP)
-            if offload is not None:
-                whole = whole[:16] + (~checksum(pseudo(segment, TCP)) & 0xFFFF).to_bytes(2, "big") + whole[18:]
-            network.give(ethernet(ipv4(whole, TCP), to=router, source=ME), offload)
-
-        send(b"", 1000, 0, SYN)
-        loop.until(lambda: network.frames[-1][23] == TCP)
-        theirs = int.from_bytes(network.frames[-1][38:42], "big") + 1
-        send(b"", 1001, theirs, ACK)
-        contents = bytes(number % 251 for number in range(40_000))
-        send(contents, 1001, theirs, ACK, Offload(34, 16, gso=Gso.TCP4, segment_size=1460, header_length=54))
-        connection, _ = server.accept()
-        with connection:
-            connection.settimeout(20)
-            received = b""
-            while len(received) < len(contents):
-                received += connection.recv(65536)
-    assert received == contents
+        large_segment.arrives(loop, network, End(ME, MY_ADDRESS), End(router, HOST), server)
 
 
 def test_a_card_without_room_gets_its_frames_later(loop: NetworkLoop) -> None:
