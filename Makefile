@@ -34,13 +34,15 @@ setup: $(VENV)/installed
 	@tools/need-packages $$(cat tools/test-packages)
 
 # A strict editable install links every file, so that mypy sees the package; new files need it again. It isn't compiled
-# by pip, and by Python only where it may write: without that, a machine's start takes three times as long.
+# by pip, and by Python only where it may write: without that, a machine's start takes three times as long. The same for
+# the shipped descriptions' trees.
 $(VENV)/installed: setup.cfg pyproject.toml $(SOURCES)
 	@tools/need-packages python3-venv
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[test]' --config-settings editable_mode=strict
 	@$(BIN)/python -m compileall -q build/__editable__*
+	@$(BIN)/python -m southbridge.description
 	@touch $@
 
 clean:

@@ -61,8 +61,18 @@ _KEPT_BY_INIT = (
 )
 
 
-@dataclass
-class Segment:
+class _State:
+    """What compares and shows a part of the state: to have dataclasses make that for each takes time at every start."""
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+@dataclass(eq=False, repr=False)
+class Segment(_State):
     """A segment register with its hidden part. `limit` is in bytes, already scaled by G."""
 
     __pydantic_config__ = _NOTHING_ELSE
@@ -73,8 +83,8 @@ class Segment:
     attributes: U32 = 0x9300
 
 
-@dataclass
-class DescriptorTable:
+@dataclass(eq=False, repr=False)
+class DescriptorTable(_State):
     """GDTR or IDTR."""
 
     __pydantic_config__ = _NOTHING_ELSE
@@ -83,8 +93,8 @@ class DescriptorTable:
     limit: U32 = 0xFFFF
 
 
-@dataclass
-class PendingEvent:
+@dataclass(eq=False, repr=False)
+class PendingEvent(_State):
     """An exception or interrupt that the CPU has begun to deliver, or an exception that waits to be."""
 
     __pydantic_config__ = _NOTHING_ELSE
@@ -97,8 +107,8 @@ class PendingEvent:
     """It is an external interrupt, already acknowledged at its controller."""
 
 
-@dataclass
-class X86State:
+@dataclass(eq=False, repr=False)
+class X86State(_State):
     """Everything that an x86 CPU remembers between two instructions.
 
     As built, it is the state after power-on (SDM volume 3A, table 10-1).

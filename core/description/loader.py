@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..discovery import nearest
 from ..errors import DescriptionError, Location, SouthbridgeError
-from . import yaml_tree
+from .kept import keep, kept
 from .nodes import Node, OptionLocation, Scalar, Table, merge, what_is
 
 SUFFIXES = (".yaml", ".yml")
@@ -19,9 +20,20 @@ SECTIONS = ("blockdevs", "chardevs", "netdevs", "displays", "monitors", "devices
 
 def shipped() -> dict[str, Path]:
     """The descriptions that come with the package, by name."""
-    folder = importlib.import_module("southbridge.machines").__file__
-    assert folder is not None
-    return {path.stem: path for path in sorted(Path(folder).parent.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(shipped_folder().glob("*.yaml"))}
+
+
+def keep_trees(folder: Path) -> None:
+    """Keeps the trees of the descriptions in `folder`, where an installation has its shipped ones."""
+    for path in folder.glob("*.yaml"):
+        keep(path, _parsed(path, None))
+
+
+def shipped_folder() -> Path:
+    """Where this one has them."""
+    file = importlib.import_module("southbridge.machines").__file__
+    assert file is not None
+    return Path(file).parent
 
 
 def load_tree(machine: str, settings: Iterable[str] = ()) -> tuple[Path, Table]:
@@ -74,6 +86,22 @@ def _unknown(name: str) -> str:
 
 
 def _read(path: Path, named_at: Location | None) -> Table:
+    is_shipped = path.parent == shipped_folder()
+    root = kept(path) if is_shipped else None
+    if root is None:
+        root = _parsed(path, named_at)
+        if is_shipped and not sys.dont_write_bytecode:
+            keep(path, root)
+    if not isinstance(root, Table):
+        raise DescriptionError(
+            f"expected a machine description, which is a mapping, not {what_is(root)}", root.location
+        )
+    return root
+
+
+def _parsed(path: Path, named_at: Location | None) -> Node:
+    from . import yaml_tree  # whose parser takes long to import
+
     try:
         with path.open("rb") as file:
             data = file.read(yaml_tree.MAX_SIZE + 1)
@@ -82,10 +110,9 @@ def _read(path: Path, named_at: Location | None) -> Table:
         raise DescriptionError(f"can't read {path}: {reason}", named_at, "extends" if named_at else "") from None
     name = str(path)
     root = yaml_tree.parse(yaml_tree.decode(data, name), lambda line, column: Location(name, line, column))
-    if not isinstance(root, Table):
-        found = "nothing" if root is None else what_is(root)
-        place = Location(name, 1, 1) if root is None else root.location
-        raise DescriptionError(f"expected a machine description, which is a mapping, not {found}", place)
+    if root is None:
+        message = "expected a machine description, which is a mapping, not nothing"
+        raise DescriptionError(message, Location(name, 1, 1))
     return root
 
 
@@ -142,6 +169,8 @@ def _merged(base: Table, over: Table) -> Table:
 
 def _set(tree: Table, setting: str) -> Table:
     """`tree` with one `--set key=value` laid over it. Raises DescriptionError."""
+    from . import yaml_tree
+
     key, equals, value = setting.partition("=")
     place = OptionLocation(f"--set {key}", 1, 1)
     if not equals or not key:

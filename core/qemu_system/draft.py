@@ -1,6 +1,6 @@
 """What the options said so far: the parts of a machine, and how it is to be run.
 
-Its classes have no methods that nobody calls: to make each of them takes time at every start.
+Its classes are plain, or have no methods that nobody calls: to make dataclasses takes time at every start.
 """
 
 from __future__ import annotations
@@ -94,7 +94,6 @@ class NumaNode:
     memory: int = 0
 
 
-@dataclass(repr=False, eq=False)
 class Process:
     """How the machine is run, which isn't in its description."""
 
@@ -117,19 +116,22 @@ class Process:
     in_background: bool = False
     pid_file: str = ""
     log_file: str = ""
-    log_items: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
+    log_items: set[str]
+    notes: list[str]
     """What was accepted, and has no effect here."""
 
+    def __init__(self) -> None:
+        self.log_items = set()
+        self.notes = []
 
-@dataclass(repr=False, eq=False)
+
 class Draft:
     """A machine, as far as it is known."""
 
     machine: str = "pc"
     machine_option: str = "-machine pc"
-    accelerators: list[Accelerator] = field(default_factory=list)
-    accelerator_values: dict[str, Any] = field(default_factory=dict)
+    accelerators: list[Accelerator]
+    accelerator_values: dict[str, Any]
     """Of Xen's, by options of their own."""
     cpu: str = ""
     cpu_option: str = ""
@@ -140,46 +142,68 @@ class Draft:
     smp_option: str = "-smp 1"
     name: str = ""
     uuid: str = ""
-    top: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    top: dict[str, tuple[Any, str]]
     """Further keys of the description, with the option of each: kernel, initrd, cmdline, smbios."""
     boot_order: str = ""
-    changes: dict[str, list[Change]] = field(default_factory=dict)
+    changes: dict[str, list[Change]]
     """By the part's id."""
     defaults: bool = True
     """QEMU's default devices are there, unless others take their place."""
-    given: set[str] = field(default_factory=set)
+    given: set[str]
     """Kinds of default devices that an option decided on: vga, net, serial, monitor."""
     graphics: bool = True
     """The terminal isn't all that the user has (-nographic)."""
     usb: bool = False
     domain: int | None = None
     """Of Xen."""
-    chardevs: dict[str, Part | Socket] = field(default_factory=dict)
-    monitors: list[Part] = field(default_factory=list)
+    chardevs: dict[str, Part | Socket]
+    monitors: list[Part]
     qtest: Part | None = None
     """The monitor by which a test drives the machine."""
     qtest_log: str = "/dev/stderr"
     """Where what the test says is written down; none."""
-    displays: list[Part] = field(default_factory=list)
-    netdevs: list[Part] = field(default_factory=list)
-    blockdevs: list[Part] = field(default_factory=list)
+    displays: list[Part]
+    netdevs: list[Part]
+    blockdevs: list[Part]
     """Images that -blockdev names."""
-    drives: list[Drive] = field(default_factory=list)
+    drives: list[Drive]
     snapshot: bool = False
     """What is written to disks goes to temporary files."""
-    cards: list[Part] = field(default_factory=list)
+    cards: list[Part]
     """Devices that have their places before those of -device: graphics and networks."""
-    devices: list[Part] = field(default_factory=list)
-    nameless: list[str] = field(default_factory=list)
+    devices: list[Part]
+    nameless: list[str]
     """The ids of those of them that got one here."""
-    globals: list[Global] = field(default_factory=list)
-    objects: dict[str, Part] = field(default_factory=dict)
-    memory_objects: list[str] = field(default_factory=list)
+    globals: list[Global]
+    objects: dict[str, Part]
+    memory_objects: list[str]
     """The ids of those that the guest's memory is made of."""
-    numa: list[NumaNode] = field(default_factory=list)
-    serials: list[str | None] = field(default_factory=list)
+    numa: list[NumaNode]
+    serials: list[str | None]
     """The ids of the chardevs of COM1, COM2...; None where no port is."""
-    process: Process = field(default_factory=Process)
+    process: Process
+
+    def __init__(self) -> None:
+        self.accelerators = []
+        self.accelerator_values = {}
+        self.top = {}
+        self.changes = {}
+        self.given = set()
+        self.chardevs = {}
+        self.monitors = []
+        self.displays = []
+        self.netdevs = []
+        self.blockdevs = []
+        self.drives = []
+        self.cards = []
+        self.devices = []
+        self.nameless = []
+        self.globals = []
+        self.objects = {}
+        self.memory_objects = []
+        self.numa = []
+        self.serials = []
+        self.process = Process()
 
     def note(self, text: str) -> None:
         """Says of something accepted that it has no effect."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SouthbridgeError
+from ..imported_late import load_tls_late
 from .program import program
 
 FAILED = 1
@@ -16,6 +17,7 @@ FAILED = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the options say; gives the exit status."""
     gc.disable()  # until the machine runs: what is made until then stays
+    load_tls_late()
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)
     except SouthbridgeError as error:

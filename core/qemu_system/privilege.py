@@ -14,6 +14,8 @@ import pwd
 
 from ..discovery import load, names
 from ..errors import SouthbridgeError
+from ..imported_late import LATE
+from ..imported_late import load as load_late
 from .sandbox import enter_sandbox
 
 NEEDED_LATER = (
@@ -91,8 +93,8 @@ def import_what_is_needed_later() -> None:
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not any(part in found.name for part in NOT_NEEDED):
                 importlib.import_module(found.name)
-    for name in ALSO_NEEDED:
-        importlib.import_module(name)
+    for name in (*ALSO_NEEDED, *LATE):
+        load_late(importlib.import_module(name))
     for name in names("blockdevs"):
         load("blockdevs", name)
     from ..qom.paths import boards_ids

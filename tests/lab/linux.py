@@ -57,7 +57,8 @@ done
 """
 """Switches on every CPU that comes, as udev does, and says what there is."""
 
-_WORDS = f"{CMDLINE} xen_emul_unplug=never quiet mitigations=off nokaslr"
+_WORDS = f"{CMDLINE} xen_emul_unplug=never loglevel=1 mitigations=off nokaslr"
+"""Of the kernel's messages only emergencies: any other could come in the middle of a line of ours."""
 
 
 def linux_disk(folder: Path) -> Path:

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from southbridge.description.loader import keep_trees
 from southbridge.module_archive import make_archive
 
 from tests.lab.image import file_system
@@ -121,6 +122,7 @@ def _project() -> Path:
     packages = root / "packages"
     shutil.copytree(_source(site), packages / "southbridge", symlinks=False, ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copytree(metadata, packages / metadata.name)
+    keep_trees(packages / "southbridge/machines")
     _compile(packages)
     _archive(packages, root / "modules", ("southbridge",), at="/opt/southbridge/packages")
     (root / "southbridge-system-i386").write_text(_START)

@@ -152,4 +152,5 @@ def outcomes(model: str) -> dict[str, Result]:
 
 @pytest.mark.parametrize(("model", "script"), CASES)
 def test_results(model: str, script: str) -> None:
-    assert results(said(outcomes(model)[script])) == EXPECTED[script].splitlines()
+    text = said(outcomes(model)[script])
+    assert results(text) == EXPECTED[script].splitlines(), text[-4000:]

@@ -45,6 +45,6 @@ step shutdown xl shutdown l
 gone shutdown l
 ip link del cable
 echo "models: $(ps ax -o args | grep -c '[x]en-domid')"
-tail -n 5 $serial | sed 's/^/# guest: /'
+tail -n 40 $serial | sed 's/^/# guest: /'
 sed 's/^/# model: /' /var/log/xen/qemu-dm-l*.log
 true
