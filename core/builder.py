@@ -20,7 +20,7 @@ from .device import Device
 from .discovery import describe, load, names, nearest
 from .errors import DescriptionError, PluginError, RealizeError, SouthbridgeError
 from .machine import Machine
-from .net.networks import Networks
+from .networks import Networks
 from .pci import PciDevice
 from .sharing import can_be_shared, stands_alone
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from .display import GraphicConsole
     from .migration.incoming import Incoming
     from .migration.status import Migration
-    from .net.networks import Networks
+    from .networks import Networks
 
 MEMORY_BITS = 52
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .block import BlockBackend
-from .net import NetworkBackend
 
 
-def can_be_shared(backend: object) -> bool:
-    """Whether more than one may use it: an image that nobody writes to, a hub, a terminal."""
-    if hasattr(backend, "attach_monitor"):
-        return True
-    if isinstance(backend, NetworkBackend):
-        return backend.shared
-    return isinstance(backend, BlockBackend) and not backend.writable
+def can_be_shared(backend: Any) -> bool:
+    """Whether more than one may use it: an image that nobody writes to, a netdev that says so, a terminal."""
+    if isinstance(backend, BlockBackend):
+        return not backend.writable
+    shared: bool = getattr(backend, "shared", False)
+    return shared or hasattr(backend, "attach_monitor")
 
 
-def stands_alone(backend: object) -> bool:
-    """Whether it is of use though nobody names it: what joins two others."""
-    return isinstance(backend, NetworkBackend) and backend.stands_alone
+def stands_alone(backend: Any) -> bool:
+    """Whether it is of use though nobody names it: what joins two others, as some netdevs do."""
+    alone: bool = getattr(backend, "stands_alone", False)
+    return alone

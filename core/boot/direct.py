@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..acpi.linker import WAKING_VECTOR, find_facs
 from ..board import MemoryRange
-from ..smbios import pieces
+from ..smbios.build import pieces
 from ..x86 import X86State
 from .kernels import Kernel
 from .memory import PAGE, Room, firmware_map

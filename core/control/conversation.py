@@ -14,7 +14,7 @@ from ..fdsets import FD_SETS
 from ..units import KiB
 from .commands import CommandError, Commands
 from .connection import ClientConnection
-from .session import Refused, Render, Request, Session, Splitter, refusal, render
+from .session import Refused, Render, Request, Session, Splitter, refusal
 
 OUTPUT_LIMIT = 256 * KiB
 """What may wait for a client, in bytes, when an event comes."""
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class Conversation:
     """With the client at the other end of `connection`, who may say `commands`, and reads what `render` makes."""
 
-    def __init__(self, commands: Commands, connection: ClientConnection, render: Render = render) -> None:
+    def __init__(self, commands: Commands, connection: ClientConnection, render: Render) -> None:
         self._render = render
         self._session = Session(commands)
         self._session.caller.files = connection.files

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from ..hookspecs import hookimpl
 from ..life import ShutdownReason
-from .session import Message, Render, event, render
 from .throttle import Throttle
 
 if TYPE_CHECKING:
     from ..device import Device
     from ..machine import Machine
+    from .session import Message, Render
 
 
 class Events:
     """Passes each on to `send`, as `render` has it. All on the main loop's thread."""
 
-    def __init__(self, machine: Machine, plugin: str, send: Callable[[bytes], None], render: Render = render) -> None:
+    def __init__(self, machine: Machine, plugin: str, send: Callable[[bytes], None], render: Render) -> None:
         """`plugin` is what it is called among those that implement hooks."""
         self._render = render
         self._machine = machine
@@ -36,6 +36,8 @@ class Events:
 
     def emit(self, name: str, data: Message | None = None) -> None:
         """The event `name` happens now."""
+        from .session import event  # only now: before a client came, few machines have any
+
         self._throttle.tell(name, data or {}, self._render(event(name, data)))
 
     # --- hooks ---------------------------------------------------------------------------------------------------

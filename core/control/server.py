@@ -4,37 +4,41 @@ from __future__ import annotations
 
 import logging
 import socket
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import SouthbridgeError
-from .builtin import MachineCommands
-from .commands import Commands
 from .connection import ClientConnection
-from .conversation import Conversation
 from .events import Events
 from .listening import SocketClients
-from .session import Render, render, render_pretty
 
 if TYPE_CHECKING:
     from ..machine import Machine
+    from .commands import Commands
+    from .conversation import Conversation
+    from .session import Message
 
 log = logging.getLogger(__name__)
 
 
 class QmpService:
-    """What clients can say to a machine, and what they hear, as `render` has it. `name` tells it from a machine's
-    other ones.
+    """What clients can say to a machine, and what they hear. `name` tells it from a machine's other ones.
+
+    Commands, and all that a conversation takes, are imported once a client comes: a machine's start is sooner by them.
     """
 
-    def __init__(self, machine: Machine, name: str, render: Render = render) -> None:
+    def __init__(self, machine: Machine, name: str, *, pretty: bool = False) -> None:
         self._machine = machine
-        self._render = render
-        self._events = Events(machine, name, self._tell, render)
+        self._pretty = pretty
+        self._events = Events(machine, name, self._tell, self._render)
         self._conversations: list[Conversation] = []
+
+    @cached_property
+    def _commands(self) -> Commands:
+        return all_commands(self._machine)
 
     def start(self) -> None:
         """Begins. Called on the main loop."""
-        self._commands = all_commands(self._machine)
         self._events.start()
 
     def stop(self) -> None:
@@ -43,12 +47,19 @@ class QmpService:
 
     async def serve(self, connection: ClientConnection) -> None:
         """Converses with a client until it has gone. Raises OSError."""
+        from .conversation import Conversation
+
         conversation = Conversation(self._commands, connection, self._render)
         self._conversations.append(conversation)
         try:
             await conversation.run()
         finally:
             self._conversations.remove(conversation)
+
+    def _render(self, message: Message) -> bytes:
+        from .session import render, render_pretty
+
+        return render_pretty(message) if self._pretty else render(message)
 
     def _tell(self, line: bytes) -> None:
         for conversation in self._conversations:
@@ -65,7 +76,7 @@ class ControlServer:
 
         `pretty`: what it says is on several lines.
         """
-        self._service = QmpService(machine, name, render_pretty if pretty else render)
+        self._service = QmpService(machine, name, pretty=pretty)
         self._clients = SocketClients(listener, self._service.serve)
         self._serving = False
 
@@ -94,6 +105,8 @@ class ControlServer:
 
 def all_commands(machine: Machine) -> Commands:
     """Every command of `machine`'s, plugins' included."""
+    from .builtin import MachineCommands
+
     commands = MachineCommands(machine).commands
     for extra in machine.hooks.call.register_monitor_commands(machine=machine):
         for name, function in (extra or {}).items():

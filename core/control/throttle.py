@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .session import Message
+if TYPE_CHECKING:
+    from .session import Message
 
 RATES = {
     "BALLOON_CHANGE": 1.0,

@@ -18,8 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the options say; gives the exit status."""
     gc.disable()  # until the machine runs: what is made until then stays
     load_tls_late()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _main(sys.argv[1:] if arguments is None else arguments)
+        return _for_a_domain(given) if "-xen-domid" in given else _main(given)
     except SouthbridgeError as error:
         print(f"{program()}: {' '.join(str(error).split())}", file=sys.stderr)
         return FAILED
@@ -27,6 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     finally:
         gc.enable()
+
+
+def _for_a_domain(arguments: Sequence[str]) -> int:
+    from .resident import fill_mappings, fill_no_more
+
+    fill_mappings()
+    try:
+        return _main(arguments)
+    finally:
+        fill_no_more()  # as `run` has done, if it came to that
 
 
 def _main(arguments: Sequence[str]) -> int:

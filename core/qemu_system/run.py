@@ -13,6 +13,7 @@ from ..running import run_to_end
 from .draft import Draft, Process
 from .logs import start_logging
 from .program import program
+from .resident import fill_no_more
 from .translate import describe
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def run(draft: Draft) -> int:
         except BaseException:
             machine.close()
             raise
+        if draft.domain is not None:
+            fill_no_more()
         return run_to_end(machine)
     finally:
         if pid_file is not None:

@@ -18,7 +18,7 @@ from southbridge.errors import GuestMemoryError, SouthbridgeError
 from southbridge.firmware_config import resolve
 from southbridge.properties import FilePath, Property
 from southbridge.registers import RO, WO
-from southbridge.smbios import build
+from southbridge.smbios.build import build
 from southbridge.units import MiB
 
 from . import items

@@ -12,6 +12,7 @@ from southbridge.control import throttle
 from southbridge.control.commands import Commands, out_of_band
 from southbridge.control.connection import Connection
 from southbridge.control.conversation import Conversation
+from southbridge.control.session import render
 from southbridge.control.throttle import Throttle
 
 Line = dict[str, Any]
@@ -38,7 +39,7 @@ async def converse(*said: Line) -> list[Line]:
         theirs.sendall(b"".join(json.dumps(line).encode() for line in said))
         theirs.shutdown(socket.SHUT_WR)
         connection = Connection(ours)
-        await asyncio.wait_for(Conversation(commands, connection).run(), PATIENCE_S)
+        await asyncio.wait_for(Conversation(commands, connection, render).run(), PATIENCE_S)
         connection.close()
         return [json.loads(line) for line in theirs.makefile("rb")][1:]
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from southbridge import GiB, KiB, Machine, MiB
 from southbridge.board import MemoryRange, memory_modules
 from southbridge.cpu_models import find_model
-from southbridge.smbios import Identity, Smbios, SmbiosError, build, pieces
+from southbridge.smbios import Identity
+from southbridge.smbios.build import Smbios, SmbiosError, build, pieces
 from southbridge.smbios.structures import Structure
 
 from tests.core.smbios.reader import decoded, of_kind, read, read_anchor

@@ -14,7 +14,8 @@ from southbridge import MiB, SouthbridgeError
 from southbridge.firmware_config import Geometry
 from southbridge.plugins.fw_cfg import FwCfg
 from southbridge.plugins.fw_cfg.device import ERROR, PADDING_LIMIT, READ, SELECT, SKIP, WRITE
-from southbridge.smbios import Identity, build
+from southbridge.smbios import Identity
+from southbridge.smbios.build import build
 from southbridge.testing import Bench
 
 SELECTOR, DATA, DMA_HIGH, DMA_LOW = 0x510, 0x511, 0x514, 0x518

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..hookspecs import hookimpl
+from .hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ..machine import Machine
-    from .backend import NetworkBackend
+    from .machine import Machine
+    from .net import NetworkBackend
 
 
 class Networks:
