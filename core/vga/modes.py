@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .registers import PALETTE_SOURCE
 
@@ -39,8 +38,7 @@ ROW_BITS = {Kind.PLANES: 4, Kind.CGA: 4, Kind.BYTES: 8, **{kind: 8 * size for ki
 """Bits of memory for a pixel that isn't doubled."""
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """A picture of `width` by `height` pixels, as they are shown."""
 
     kind: Kind
@@ -163,4 +161,4 @@ def _text_mode(vga: Vga, height: int, start: int, pitch: int, split: int) -> Mod
 
 def resized(mode: Mode, width: int, height: int) -> Mode:
     """The same, of another size."""
-    return replace(mode, width=width, height=height)
+    return mode._replace(width=width, height=height)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 from southbridge.component import State
@@ -361,7 +360,7 @@ class CirrusRegisters(Vga):
         start = mode.start + (high << 18)
         pitch = mode.pitch + (self.CR1B.OFFSET_8 << 11)
         if not self.SR07.PACKED or mode.kind is Kind.TEXT:
-            return replace(mode, start=start, pitch=pitch)
+            return mode._replace(start=start, pitch=pitch)
         height = (self.CR12.value | self.CR07.DISPLAY_END_8 << 8 | self.CR07.DISPLAY_END_9 << 9) + 1
         return Mode(
             shown(self, self._packed_kind(), off=bool(self.GR0E.STATIC_SYNC)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from southbridge.net import Gso, Offload
 from southbridge.net.packets import add_ones, ones_sum
@@ -12,8 +12,7 @@ _FIN_PSH = 0x09
 _LONGEST_HEADER = 240
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """A TCP/IP context descriptor (section 3.3.6). Offsets are into the packet; an end of 0 is the packet's."""
 
     ip_start: int

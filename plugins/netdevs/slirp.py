@@ -10,10 +10,9 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from southbridge.errors import SouthbridgeError
 
@@ -109,8 +108,7 @@ def library() -> Any:
     return lib
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a network is like."""
 
     network: IPv4Network

@@ -6,7 +6,7 @@ wide, with one row of chips.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from southbridge.units import MiB
 
@@ -24,8 +24,7 @@ SMALLEST, LARGEST = 8 * MiB, 4096 * MiB
 """The module sizes that the bytes can tell."""
 
 
-@dataclass(frozen=True)
-class Chips:
+class Chips(NamedTuple):
     """The organization of a module's chips: address bits of rows and columns, banks in a chip, bits of data."""
 
     rows: int
