@@ -51,6 +51,7 @@ def build(description: Description, *, strict: bool = False) -> Machine:
         strict=strict,
     )
     machine.identity = description.identity
+    machine.numa = description.numa
     machine.cpus.are_sockets = accelerator.cpus_are_sockets
     machine.accelerator_choices = {choice.type_name: choice.values for choice in description.accelerators}
     if description.swaps_on_error:

@@ -104,9 +104,10 @@ class Wire:
         self._deaf.pop(sink, None)
 
     def attend(self) -> None:
-        """Pulses are heard: pins that rest go on."""
-        while self._resting:
-            self._resting.pop()()
+        """Pulses may be heard now: if they are, pins that rest go on."""
+        if self._resting and self._hears_pulses:
+            while self._resting:
+                self._resting.pop()()
 
     @property
     def _hears_pulses(self) -> bool:
@@ -137,7 +138,9 @@ class Pin:
     def watch(self, watcher: Sink) -> None:
         """`watcher` is called with this pin's new level from now on, whatever the others on the wire do."""
         self._watchers = (*self._watchers, watcher)
-        self._wire.attend()
+        if self._resume in self._wire._resting:
+            self._wire._resting.remove(self._resume)
+            self._resume()
 
     def give_back(self) -> None:
         """The wire is everybody's again, if this pin had it to itself."""

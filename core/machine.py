@@ -38,6 +38,7 @@ from .memory.ram import RamBlock
 from .memory.regions import Container
 from .memory.space import AddressSpace
 from .msrs import Msrs
+from .numa import Numa
 from .objects import HostObjects
 from .offload import Offload
 from .power import Power
@@ -85,6 +86,7 @@ class Machine:
         self.cpu = cpu or find_model(DEFAULT_MODEL)
         """What the guest sees of each CPU."""
         self.identity = Identity()  # who it is, for inventories
+        self.numa = Numa()
         self.strict = strict
         """What a device's code raises ends the machine, instead of only the device."""
         self.on_guest_reset: Callable[[ResetReason], bool] = lambda reason: True

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import tables
+from .affinity import add_affinity
 from .contributions import AcpiTables
 from .linker import TableSet
 
@@ -25,6 +26,7 @@ def build(machine: Machine) -> TableSet | None:
         if failed is None:
             for finish in collected.at_end:
                 finish()
+            add_affinity(collected)
             return _tables(collected)
         left_out.add(failed)
 

@@ -13,6 +13,7 @@ from ..device import Device
 from ..discovery import KINDS, names, nearest
 from ..discovery import load as load_plugin
 from ..errors import DescriptionError, Location, PluginError, SouthbridgeError
+from ..numa import Numa
 from ..properties import Configurable
 from ..smbios import Identity
 from ..units import GiB, KiB, MiB, format_size, parse_size
@@ -20,6 +21,7 @@ from .booting import BOOT_KEYS, boot_settings
 from .identity import IDENTITY_KEYS, identity
 from .loader import SECTIONS, load_tree
 from .nodes import Node, Scalar, Sequence, Table, is_null, what_is
+from .numa import numa
 from .values import validated_values
 
 AUTO = "auto"
@@ -32,7 +34,7 @@ MOST_CPUS = 255
 DEFAULT_CPU = "portable"
 HOST_CPU = "host"
 ON_INTERNAL_ERROR = ("stop", "swap")
-_OWN_KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "maxcpus", "memory")
+_OWN_KEYS = ("name", "extends", "accelerator", "on_internal_error", "cpu", "cpus", "maxcpus", "memory", "numa")
 KEYS = (*_OWN_KEYS, *IDENTITY_KEYS, *BOOT_KEYS, *SECTIONS)
 
 
@@ -94,6 +96,7 @@ class Description(NamedTuple):
     boot: BootSettings | None
     """The kernel to boot; None: what the firmware finds."""
     identity: Identity
+    numa: Numa
     sections: Mapping[str, Mapping[str, Part]]
 
 
@@ -114,19 +117,22 @@ def described(path: Path, tree: Table) -> Description:
     cpu = tree.entries.get("cpu")
     accelerators = _accelerators(tree.entries.get("accelerator"))
     cpus = _cpus(tree.entries.get("cpus"))
+    max_cpus = _cpus(tree.entries.get("maxcpus"), cpus, "maxcpus")
+    memory = _memory(tree.entries.get("memory"))
     boot = boot_settings(tree)
     return Description(
         name=_name(tree.entries.get("name"), path.stem),
         file=path,
-        memory=_memory(tree.entries.get("memory")),
+        memory=memory,
         cpus=cpus,
-        max_cpus=_cpus(tree.entries.get("maxcpus"), cpus, "maxcpus"),
+        max_cpus=max_cpus,
         cpu=_cpu(cpu),
         cpu_location=cpu.location if cpu else None,
         accelerators=accelerators,
         swaps_on_error=_swaps_on_error(tree.entries.get("on_internal_error"), accelerators),
         boot=boot,
         identity=identity(tree),
+        numa=numa(tree.entries.get("numa"), memory, max_cpus),
         sections=_sections(tree, with_firmware=boot is None or boot.firmware),
     )
 

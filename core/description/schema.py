@@ -10,6 +10,7 @@ from ..boot import FIRMWARE, PROTOCOLS
 from ..cpu_models import model_names
 from ..discovery import KINDS, load, names, summary
 from ..errors import PluginError
+from ..numa import FARTHEST, LOCAL, MOST_NODES
 from ..properties import Configurable, property_model
 from ..smbios.identity import LONGEST_TEXT, TEXTS
 from .loader import SECTIONS, shipped
@@ -68,6 +69,7 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
                 "description": "The size of the guest's RAM, a multiple of 4 KiB.",
                 "examples": ["256M"],
             },
+            "numa": _NUMA,
             **_IDENTITY,
             **_BOOT,
             **{section: _section(section, [name for name, _ in required[section]]) for section in SECTIONS},
@@ -79,6 +81,34 @@ def description_schema(broken: Callable[[PluginError], None]) -> Schema:
         "$defs": definitions,
     }
 
+
+_NUMA: Schema = {
+    "description": "Which CPUs and which memory are near each other.",
+    "type": ["object", "null"],
+    "properties": {
+        "nodes": {
+            "description": "The nodes. Together they have the machine's memory; CPUs that none has are the first's.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_NODES,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "memory": {"type": ["integer", "string"], "examples": ["128M"]},
+                    "cpus": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": MOST_CPUS - 1}},
+                },
+                "additionalProperties": False,
+            },
+        },
+        "distances": {
+            "description": "How far each node, a row, is from each: 10 from itself, 11 to 255 from others.",
+            "type": ["array", "null"],
+            "items": {"type": "array", "items": {"type": "integer", "minimum": LOCAL, "maximum": FARTHEST}},
+        },
+    },
+    "required": ["nodes"],
+    "additionalProperties": False,
+}
 
 _UUID: Schema = {
     "type": ["string", "null"],

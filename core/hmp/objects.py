@@ -95,6 +95,15 @@ async def _memdev(monitor: HumanMonitor, line: Line) -> str:
     return "\n".join(lines) + "\n"
 
 
+async def _iothreads(monitor: HumanMonitor, line: Line) -> str:
+    line.end()
+    lines: list[str] = []
+    for thread in await monitor.qmp("query-iothreads"):
+        lines += [f"{thread['id']}:", f"  thread_id={thread['thread-id']}"]
+        lines += [f"  {name}={thread[name]}" for name in ("poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch")]
+    return "\n".join(lines)
+
+
 def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -110,4 +119,7 @@ WORDS = (
     Word(("qom-get",), "path property", "print a property of an object", _get),
     Word(("qom-set",), "[-j] path property value", "set a property of an object (-j: as JSON)", _set),
 )
-TOPICS = (Word(("memdev",), "", "show memory backends", _memdev),)
+TOPICS = (
+    Word(("memdev",), "", "show memory backends", _memdev),
+    Word(("iothreads",), "", "show iothread's information", _iothreads),
+)

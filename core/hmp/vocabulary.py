@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import PluginError
-from . import about, devices, lines, media, memory, objects, person, running
+from . import about, devices, lines, media, memory, objects, person, places, running
 from .kinds import KINDS
 from .word import Word
 
@@ -22,7 +22,7 @@ def _sorted(*families: Iterable[Word]) -> tuple[Word, ...]:
 
 
 WORDS = _sorted(running.WORDS, memory.WORDS, devices.WORDS, media.WORDS, objects.WORDS, person.WORDS, about.WORDS)
-TOPICS = _sorted(about.TOPICS, devices.TOPICS, lines.TOPICS, media.TOPICS, memory.TOPICS, objects.TOPICS)
+TOPICS = _sorted(about.TOPICS, devices.TOPICS, lines.TOPICS, media.TOPICS, memory.TOPICS, objects.TOPICS, places.TOPICS)
 
 
 class Vocabulary:

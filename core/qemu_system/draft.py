@@ -179,6 +179,8 @@ class Draft:
     memory_objects: list[str]
     """The ids of those that the guest's memory is made of."""
     numa: list[NumaNode]
+    distances: dict[tuple[int, int], int]
+    """From node to node."""
     serials: list[str | None]
     """The ids of the chardevs of COM1, COM2...; None where no port is."""
     process: Process
@@ -202,6 +204,7 @@ class Draft:
         self.objects = {}
         self.memory_objects = []
         self.numa = []
+        self.distances = {}
         self.serials = []
         self.process = Process()
 

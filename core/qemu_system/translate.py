@@ -10,11 +10,10 @@ from ..description.nodes import Table
 from ..errors import SouthbridgeError
 from .defaults import add_defaults
 from .disks import add_disks
-from .draft import Change, Draft, Part, Socket
+from .draft import Draft, Part, Socket
 from .globals import apply_globals
 from .machines import PLATFORM, XEN, machine_type
 from .numa import numa_of
-from .options.boot import FIRMWARE_CONFIG
 from .options.devices import SERIAL_PORTS
 from .options.monitors import address_of
 from .tree import Tree
@@ -46,6 +45,8 @@ def description_tree(draft: Draft) -> Table:
         tree.set("name", draft.name, f"-name {draft.name}")
     if draft.uuid:
         tree.set("uuid", draft.uuid, f"-uuid {draft.uuid}")
+    if numa := numa_of(draft):
+        tree.set("numa", numa, "-numa")
     for key, (value, option) in draft.top.items():
         tree.set(key, value, option)
     if accelerator == XEN and draft.machine != "xenfv":
@@ -96,8 +97,6 @@ def _accelerator(draft: Draft, name: str) -> tuple[Any, str]:
 def _board(draft: Draft, tree: Tree) -> None:
     """What options change of the shipped description's parts. Of texts and files several options add up."""
     changes = {id: list(made) for id, made in draft.changes.items()}
-    if told := numa_of(draft):
-        changes.setdefault(FIRMWARE_CONFIG, []).append(Change(told, "-numa"))
     for id, made in changes.items():
         values: dict[str, Any] = {}
         for change in made:

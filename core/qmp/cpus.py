@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 Target = Literal["i386", "x86_64"]
 
-Place = TypedDict("Place", {"socket-id": int, "core-id": int, "thread-id": int})
-"""Where a CPU is."""
+Place = TypedDict("Place", {"node-id": NotRequired[int], "socket-id": int, "core-id": int, "thread-id": int})
+"""Where a CPU is; its NUMA node, if there are any."""
 CpuInfo = TypedDict(
     "CpuInfo",
     {"cpu-index": int, "qom-path": str, "thread-id": int, "props": Place, "target": Target},
@@ -88,7 +88,15 @@ class CpuCommands:
 
 def _place(machine: Machine, index: int) -> Place:
     place = machine.cpus.place(index)
-    return {"socket-id": place.socket, "core-id": place.core, "thread-id": place.thread}
+    where: Place = {"socket-id": place.socket, "core-id": place.core, "thread-id": place.thread}
+    if machine.numa.nodes:
+        where["node-id"] = machine.numa.node_of(index)
+    return where
+
+
+def _node(place: Place) -> dict[str, Any]:
+    """What a client needn't say of a CPU's place."""
+    return {"node-id": place["node-id"]} if "node-id" in place else {}
 
 
 def _thread(machine: Machine, index: int) -> int:
@@ -102,9 +110,10 @@ def _thread(machine: Machine, index: int) -> int:
 def plug_cpu(machine: Machine, id: str, properties: dict[str, Any]) -> None:
     """device_add of a CPU. Raises SouthbridgeError if it can't come. See Hotplug.plug_cpu."""
     place = {key.replace("_", "-"): value for key, value in properties.items()}
-    index = next((index for index in range(machine.cpus.max) if place == _place(machine, index)), None)
+    places = (_place(machine, index) for index in range(machine.cpus.max))
+    index = next((index for index, where in enumerate(places) if {**_node(where), **place} == where), None)
     if index is None:
-        names = zip(Place.__annotations__, machine.cpus.topology, strict=True)
+        names = zip(("socket-id", "core-id", "thread-id"), machine.cpus.topology, strict=True)
         expected = [f"{name} 0" + (f" to {count - 1}" if count > 1 else "") for name, count in names]
         raise SouthbridgeError(f"{id}: expected {', '.join(expected)}")
     machine.hotplug.plug_cpu(index, id)

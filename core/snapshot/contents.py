@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..description.identity import identity_tree
 from ..description.loader import SECTIONS
 from ..description.model import AUTO, Choice, Description
+from ..description.numa import numa_tree
 from ..discovery import find
 from ..errors import PluginError, SouthbridgeError
 from ..machine import Machine
@@ -106,6 +107,7 @@ def description_tree(description: Description) -> dict[str, Any]:
         "accelerator": accelerators[0] if len(accelerators) == 1 else accelerators,
         "on_internal_error": "swap" if description.swaps_on_error else "stop",
         **identity_tree(description.identity),
+        **numa_tree(description.numa),
     }
     if description.boot is not None:  # a reset boots again
         tree |= description.boot.tree()

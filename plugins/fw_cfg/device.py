@@ -51,8 +51,6 @@ class FwCfg(Device):
     reboot_timeout: int = Property(
         -1, ge=-1, le=0xFFFF, doc="Milliseconds until firmware restarts if nothing is bootable; -1: never."
     )
-    numa_memory: list[int] = Property([], doc="NUMA nodes: the memory of each, in bytes.")
-    numa_cpus: list[int] = Property([], doc="The NUMA node of each CPU.")
     serial_console: int | None = Property(
         None, ge=0, le=0xFFF8, doc="Ports of a UART that SeaBIOS uses as its screen and keyboard."
     )
@@ -142,9 +140,9 @@ class FwCfg(Device):
 
     def _numa(self) -> bytes:
         """How many nodes there are, each CPU's node, and each node's memory."""
-        count = self.machine.cpus.max
-        of_cpus = (self.numa_cpus + [0] * count)[:count]
-        return b"".join(map(u64, (len(self.numa_memory), *of_cpus, *self.numa_memory)))
+        numa = self.machine.numa
+        of_cpus = (numa.node_of(cpu) for cpu in range(self.machine.cpus.max))
+        return b"".join(map(u64, (len(numa.nodes), *of_cpus, *(node.memory for node in numa.nodes))))
 
     # --- byte by byte --------------------------------------------------------------------------------------------
 

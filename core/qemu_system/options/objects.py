@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...discovery import nearest
+from ...numa import FARTHEST, LOCAL, MOST_NODES, NEAREST
 from ...objects import IOTHREAD, MEMORY_KINDS, POLLING, SECRET
 from ..draft import Draft, NumaNode, Part
 from ..words import OptionError, Words, parsed, size
@@ -78,8 +79,8 @@ def _numa(draft: Draft, argument: str) -> None:
     words = Words(argument, "type")
     kind = words.one_of("type", ("node", "dist", "cpu"), "node")
     if kind == "dist":
-        words.ignore("src", "dst", "val")
-        no_effect(draft, "-numa", ["dist"])
+        pair = words.number("src"), words.number("dst")
+        draft.distances[pair] = _distance(pair, words.number("val"))
     elif kind == "cpu":
         node = _node(draft, words.number("node-id"))
         node.cpus.append(words.number("socket-id", 0))
@@ -101,11 +102,20 @@ def _numa(draft: Draft, argument: str) -> None:
 
 
 def _node(draft: Draft, number: int) -> NumaNode:
-    if not 0 <= number <= len(draft.numa) or number > 127:
+    if not 0 <= number <= len(draft.numa) or number >= MOST_NODES:
         raise OptionError(f"node {number}: nodes are numbered from 0 without gaps")
     if number == len(draft.numa):
         draft.numa.append(NumaNode())
     return draft.numa[number]
+
+
+def _distance(pair: tuple[int, int], value: int) -> int:
+    if max(pair) >= MOST_NODES:
+        raise OptionError(f"node {max(pair)}: there are at most {MOST_NODES} nodes")
+    if (pair[0] == pair[1] and value != LOCAL) or not LOCAL <= value <= FARTHEST:
+        expected = f"{LOCAL}, which a node is from itself" if pair[0] == pair[1] else f"{NEAREST} to {FARTHEST}"
+        raise OptionError(f"val={value}: expected {expected}")
+    return value
 
 
 def _cpu(text: str) -> int:
@@ -116,5 +126,10 @@ def _cpu(text: str) -> int:
 
 OPTIONS = (
     Option("object", _object, "type,id=id[,key=value...]", f"{', '.join(KINDS)}; help."),
-    Option("numa", _numa, "node[,nodeid=n][,cpus=a-b][,mem=size]", "Which CPUs and memory are near each other."),
+    Option(
+        "numa",
+        _numa,
+        "node[,nodeid=n][,cpus=a-b][,mem=size] or dist,src=n,dst=n,val=n",
+        "Which CPUs and memory are near each other.",
+    ),
 )

@@ -56,7 +56,7 @@ CONTENTS = {
     "an unknown key like none": (
         "zzz: 1M\n",
         "1:1: zzz: a machine description has no such key (there are: name, extends, accelerator, "
-        "on_internal_error, cpu, cpus, maxcpus, memory, uuid, smbios, firmware, kernel, initrd, cmdline, "
+        "on_internal_error, cpu, cpus, maxcpus, memory, numa, uuid, smbios, firmware, kernel, initrd, cmdline, "
         "boot_protocol, blockdevs, chardevs, netdevs, displays, monitors, devices)",
     ),
     "no name": ("name: [a]\n", "1:7: name: expected a name, at most 64 characters, not a list"),

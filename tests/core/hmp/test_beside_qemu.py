@@ -12,7 +12,12 @@ from tests.core.qemu_system.program import PROGRAM
 from tests.core.qmp.talking import Requests, connected
 from tests.guests.build import need
 
-OPTIONS = ("-machine", "pc", "-nodefaults", "-display", "none", "-S", "-m", "32", "-smp", "1,maxcpus=2")
+OPTIONS = (
+    *("-machine", "pc", "-nodefaults", "-display", "none", "-S", "-m", "32", "-smp", "1,maxcpus=2"),
+    *("-object", "memory-backend-ram,id=m0,size=8M", "-object", "memory-backend-ram,id=m1,size=24M"),
+    *("-numa", "node,memdev=m0,cpus=1", "-numa", "node,memdev=m1,cpus=0"),
+    *("-object", "iothread,id=t0", "-object", "iothread,id=t1,poll-max-ns=5"),
+)
 EXPRESSIONS = r"""
 1+2*3
 1+2&3
@@ -176,6 +181,11 @@ info block none
 pmemsave 0
 xp /4xb 0xfffffff0 0
 info cpus x
+info numa
+info numa x
+info hotpluggable-cpus
+info iothreads
+info iothreads x
 q now
 """
 SAME = [
@@ -186,6 +196,7 @@ SAME = [
 HIDES = (
     (re.compile(r"thread_id=\d+"), "thread_id=N"),
     (re.compile(r"\(#block\d+\)|\(cd0?\)"), "(node)"),
+    (re.compile(r'type: "\w+-i386-cpu"'), 'type: "MODEL-i386-cpu"'),
 )
 
 
@@ -199,7 +210,11 @@ def said(program: str | Path, folder: Path, accelerator: str) -> list[str]:
         answers = Requests(client).human(SAME)
     for pattern, shown in HIDES:
         answers = [pattern.sub(shown, answer) for answer in answers]
-    return answers
+    # QEMU lists objects in the order of a hash table.
+    return [
+        "\n".join(sorted(answer.splitlines())) if line.startswith("qom-list") else answer
+        for line, answer in zip(SAME, answers, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,6 @@ def test_what_firmware_is_told() -> None:
         *("-boot", "order=ac,once=d,menu=on,splash=s.bmp,splash-time=10,reboot-timeout=5,strict=on"),
         *("-no-fd-bootchk", "-rtc", "base=2001-02-03T04:05:06,clock=vm"),
         *("-fw_cfg", "name=opt/a,file=f", "-fw_cfg", "opt/b,string=x,,y", "-fw_cfg", "opt/c,string=z"),
-        *("-m", "64", "-smp", "1,maxcpus=3", "-numa", "node,cpus=0-1,mem=16", "-numa", "node,cpus=2,mem=48M"),
     )
     assert found["rtc"] == {
         "boot_order": "ac",
@@ -84,9 +83,29 @@ def test_what_firmware_is_told() -> None:
         "reboot_timeout": 5,
         "files": {"opt/a": "f"},
         "texts": {"opt/b": "x,y", "opt/c": "z"},
-        "numa_memory": [16 << 20, 48 << 20],
-        "numa_cpus": [0, 0, 1],
     }
+
+
+@pytest.mark.parametrize(
+    ("dist", "distances"),
+    [
+        ([], None),
+        (["src=0,dst=1,val=21"], [[10, 21], [21, 10]]),
+        (["src=1,dst=0,val=21", "src=0,dst=1,val=33"], [[10, 33], [21, 10]]),
+        (["src=0,dst=0,val=10", "src=0,dst=1,val=255"], [[10, 255], [255, 10]]),
+    ],
+)
+def test_numa_nodes(dist: list[str], distances: list[list[int]] | None) -> None:
+    options = ["-m", "64", "-smp", "1,maxcpus=3", "-numa", "node,cpus=0-1,mem=16", "-numa", "node,cpus=2,mem=48M"]
+    options += [word for text in dist for word in ("-numa", f"dist,{text}")]
+    found = tree(*BARE, *options)["numa"]
+    assert found["nodes"] == [{"memory": 16 << 20, "cpus": [0, 1]}, {"memory": 48 << 20, "cpus": [2]}]
+    assert found.get("distances") == distances
+
+
+def test_memory_that_no_node_has_is_divided() -> None:
+    found = tree(*BARE, "-m", "64", "-numa", "node", "-numa", "node", "-numa", "node,cpus=0")["numa"]
+    assert found["nodes"] == [{"memory": size << 20, "cpus": cpus} for size, cpus in ((16, []), (16, []), (32, [0]))]
 
 
 def test_who_it_is() -> None:
@@ -211,6 +230,22 @@ def test_help(options: list[str], expected: str, capsys: pytest.CaptureFixture[s
         (["-object", "memory-backend-file,id=m,size=1M,mem-path=/x,share=on"], "share=on: the memory of /x can't be"),
         (["-numa", "node,cpus=4", "-nodefaults"], "-numa: there is no CPU 4: there are 1"),
         (["-numa", "node,nodeid=3"], "node 3: nodes are numbered from 0 without gaps"),
+        (["-numa", "dist,src=0,dst=1,val=20"], "-numa dist: there are no nodes"),
+        (["-numa", "node", "-numa", "dist,src=0,dst=1,val=20"], "-numa dist: there is no node 1"),
+        (["-numa", "node", "-numa", "dist,src=0,dst=0,val=11"], "val=11: expected 10, which a node is from itself"),
+        (["-numa", "node", "-numa", "dist,src=0,dst=1,val=256"], "val=256: expected 11 to 255"),
+        (
+            [*(["-numa", "node"] * 3), "-numa", "dist,src=0,dst=1,val=20"],
+            "-numa dist: the distance from node 0 to node 2 is missing",
+        ),
+        (
+            [
+                *(["-numa", "node"] * 3),
+                *("-numa", "dist,src=0,dst=1,val=20", "-numa", "dist,src=1,dst=0,val=21"),
+                *("-numa", "dist,src=0,dst=2,val=20", "-numa", "dist,src=1,dst=2,val=20"),
+            ],
+            "where two differ, both directions of each pair are to be given",
+        ),
         (["-smbios", "file=x"], "file=...: tables are made from fields"),
         (["-fw_cfg", "name=opt/a"], "expected one of file=... and string=..."),
         (["-boot", "order=acdn"], "order=acdn: expected 3 letters at most"),

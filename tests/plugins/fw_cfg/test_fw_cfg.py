@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from southbridge import MiB, SouthbridgeError
 from southbridge.firmware_config import Geometry
+from southbridge.numa import Numa, NumaNode
 from southbridge.plugins.fw_cfg import FwCfg
 from southbridge.plugins.fw_cfg.device import ERROR, PADDING_LIMIT, READ, SELECT, SKIP, WRITE
 from southbridge.smbios import Identity
@@ -102,7 +103,8 @@ def test_properties_become_items(bench: Bench) -> None:
 
 def test_numa_nodes(bench: Bench) -> None:
     """As many CPUs as there may be, then as many memories as there are nodes."""
-    bench.plug("fw_cfg", numa_memory=[4 * MiB, 12 * MiB], numa_cpus=[1])
+    bench.machine.numa = Numa((NumaNode(4 * MiB), NumaNode(12 * MiB, (0,))))
+    bench.plug("fw_cfg")
     assert read_item(bench, 0x0D, 32) == struct.pack("<4Q", 2, 1, 4 * MiB, 12 * MiB)
 
 
