@@ -15,7 +15,7 @@ from ..properties import Link, Property
 from ..registers import RO, Register
 from .config import BAR_0, COMMAND_FIELDS, CONFIG, ROM_BAR, STATUS_FIELDS, Bar, BarKind, PciIds
 from .msi import Msi
-from .power_management import D3, PowerManagement
+from .power_management import D0, D3, PowerManagement
 
 if TYPE_CHECKING:
     from .bus import PciBus
@@ -193,8 +193,11 @@ class PciDevice(Device):
         self.interrupt.update()
 
     def _power_written(self, value: int) -> None:
-        """Leaving D3 is a reset of what has no power there."""
-        if self.asleep and vars(self)["PM_CONTROL"].STATE != D3:
+        """Leaving D3 is a reset of what has no power there. A state that isn't offered, D1 or D2, isn't taken."""
+        control = vars(self)["PM_CONTROL"]
+        if control.STATE not in (D0, D3):
+            control.STATE = D3 if self.asleep else D0
+        if self.asleep and control.STATE == D0:
             self.wake()
         self._update_decoding()
         self.interrupt.update()

@@ -1,7 +1,8 @@
 """Power management of a PCI function (PCI Bus Power Management Interface Specification 1.1, section 3.2).
 
 In D3hot a function answers to configuration accesses only: its BARs are nowhere, it neither masters the bus nor asks
-for an interrupt (section 5.4.1). Leaving it resets the function, but for what has power in D3.
+for an interrupt (section 5.4.1). Leaving it resets the function, but for what has power in D3. D1 and D2 are not
+offered: what asks for them is dropped (section 3.2.4).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from ..registers import RO, W1C, RegisterSpec, bit, bits
 from .config import CONFIG
 
 CAPABILITY_POWER_MANAGEMENT = 0x01
-D3 = 3
+D0, D3 = 0, 3
 _VERSION = 2
 _PME_D0, _PME_D3_HOT, _PME_D3_COLD = 1 << 11, 1 << 14, 1 << 15
 

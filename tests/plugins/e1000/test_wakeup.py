@@ -151,6 +151,16 @@ def test_leaving_d3_resets_it(driver: Driver) -> None:
     assert driver.packets() == [frame().ljust(60, b"\0")]
 
 
+@pytest.mark.parametrize("state", [0, 3])
+@pytest.mark.parametrize("asked", [1, 2])
+def test_states_that_it_does_not_have(driver: Driver, state: int, asked: int) -> None:
+    """A write that asks for D1 or D2 leaves the state as it is; the rest of it counts."""
+    driver.card.config_write(PMCSR, 2, state)
+    driver.card.config_write(PMCSR, 2, 0x0100 | asked)
+    assert driver.card.config_read(PMCSR, 2) == 0x0100 | state
+    assert driver.card.asleep is (state == 3)
+
+
 def test_a_sleeping_card_is_restored_asleep(driver: Driver) -> None:
     driver.card.config_write(PMCSR, 2, 3)
     saved = driver.card.save()
