@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from southbridge import GuestMemoryError, SouthbridgeError
 from southbridge.hmp.disassembly import instructions
 
 from tests.core.qemu_system.program import PROGRAM
-from tests.core.qmp.talking import Requests, connected
+from tests.core.qmp.talking import PATIENCE_S, Requests, connected
 from tests.guests.build import GUESTS, assemble, need
 
 OPTIONS = ("-machine", "pc", "-nodefaults", "-display", "none", "-m", "32")
@@ -50,8 +51,9 @@ def beside(options: Iterable[str | Path], folder: Path, lines: list[str], *, wai
         program = PROGRAM.with_name(name) if accelerator == "unicorn" else Path(name)
         with connected(program, [*OPTIONS, "-accel", accelerator, *options], folder) as client:
             requests = Requests(client)
-            while waits and not WAITS.search(requests.human(["info registers"])[0]):
-                pass
+            give_up = time.monotonic() + PATIENCE_S
+            while waits and not WAITS.search(registers := requests.human(["info registers"])[0]):
+                assert time.monotonic() < give_up, registers
             said.append(requests.human(lines))
     return said
 
