@@ -13,6 +13,8 @@ from .model_msrs import AMD_MSRS, INTEL_MSRS, ModelMsr
 
 _TOPOLOGY, _TOPOLOGY_2 = 0xB, 0x1F
 _CACHES, _AMD_CACHES = 4, 0x8000_001D
+_MOST_CORES = 64
+"""So many are what leaf 4 can tell of, in six bits; the topology (leaf Bh) has them all."""
 _EXTENDED_FEATURES, _SIZES, _AMD_TOPOLOGY = 0x8000_0001, 0x8000_0008, 0x8000_001E
 _DEFAULT_PHYSICAL_BITS = 36
 
@@ -98,7 +100,7 @@ class CpuModel:
             case 4 | 0x8000_001D if entry.eax & 0x1F:
                 # Only a cache of the third level is shared.
                 shared = (1 << width) - 1 if entry.eax >> 5 & 7 >= 3 else 0
-                cores = cpus - 1 if entry.leaf == _CACHES else 0
+                cores = min(cpus, _MOST_CORES) - 1 if entry.leaf == _CACHES else 0
                 return entry._replace(eax=entry.eax & 0x3FFF | shared << 14 | cores << 26)
             case 0xB:
                 level = (0, 1) if entry.subleaf == 0 else (width, cpus)

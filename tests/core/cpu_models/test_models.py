@@ -79,6 +79,9 @@ def test_place_of_a_cpu(name: str, place: tuple[int, int]) -> None:
     width = table.answer(0x8000_0008, 0)[2] >> 12
     assert 1 << width >= cpus > (1 << width) // 2
     assert table.answer(0x8000_0008, 0)[2] & 0xFF == cpus - 1
+    assert all(not register >> 32 for entry in model.cpuid(index, cpus) for register in entry[2:])
+    if table.answer(4, 0)[0] & 0x1F:
+        assert (table.answer(4, 0)[0] >> 26) + 1 == min(cpus, 64)
     if table.answer(0, 0)[0] >= 0xB:
         assert table.answer(0xB, 0) == (0, 1, 0x100, index)
         assert table.answer(0xB, 1) == (width, cpus, 0x201, index)
