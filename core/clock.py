@@ -16,6 +16,9 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 MICROSECOND = 1_000
 
+GRAIN = 50 * MICROSECOND
+"""A thread of the host's, which runs timers, is hardly ever woken sooner."""
+
 TIMERS_A_TURN = 256
 TURNS_AT_ONCE = 16
 QUEUE_SLACK = 64
@@ -54,6 +57,11 @@ class Clock:
     def running(self) -> bool:
         """Whether time passes."""
         return self._stopped_at is None
+
+    @property
+    def grain(self) -> int:
+        """The shortest delay, in nanoseconds, that is worth a timer: 0 while time moves only as a test says."""
+        return GRAIN if self.running else 0
 
     def start(self) -> None:
         """Time goes on from where it stood."""

@@ -57,12 +57,16 @@ class Interrupts(Component):
     # --- delays --------------------------------------------------------------------------------------------------
 
     def transmitted(self, delay: bool) -> None:
-        """Descriptors were written back; `delay`: all of them may wait for TIDV (IDE)."""
+        """Descriptors were written back; `delay`: all of them may wait for TIDV (IDE).
+
+        Where the host would wake us later than that anyway, it is over at once.
+        """
         card = self.device
-        if not delay or not card.TIDV.value:
+        wait = card.TIDV.value * TICK
+        if not delay or wait <= self.clock.grain:
             self.transmit_now()
             return
-        self.transmit_delay.after(ns=card.TIDV.value * TICK)
+        self.transmit_delay.after(ns=wait)
         if card.TADV.value and not self.transmit_absolute.pending:
             self.transmit_absolute.after(ns=card.TADV.value * TICK)
 
@@ -85,10 +89,11 @@ class Interrupts(Component):
     def received(self) -> None:
         """A packet is in memory."""
         card = self.device
-        if not card.RDTR.value:
+        wait = card.RDTR.value * TICK
+        if wait <= self.clock.grain:
             self.receive_now()
             return
-        self.receive_delay.after(ns=card.RDTR.value * TICK)
+        self.receive_delay.after(ns=wait)
         if card.RADV.value and not self.receive_absolute.pending:
             self.receive_absolute.after(ns=card.RADV.value * TICK)
 

@@ -152,6 +152,9 @@ class Slirp:
         self._user = user
         self._timers: dict[int, tuple[Callable[[Any], None], Any]] = {}
         self._callbacks = self._make_callbacks()
+        self._wanted: list[tuple[int, int]] = []
+        self._happened: list[int] = []
+        self._add, self._get = _ADD_POLL(self._wants), _GET_EVENTS(self._event)
         config = _Config(
             version=CONFIG_VERSION,
             restricted=settings.restricted,
@@ -193,23 +196,22 @@ class Slirp:
 
     def watched(self) -> tuple[list[tuple[int, int]], int | None]:
         """The descriptors to watch, with the events (POLL_IN...), and for how many milliseconds at most."""
-        wanted: list[tuple[int, int]] = []
-
-        def add(descriptor: int, events: int, opaque: int | None) -> int:
-            wanted.append((descriptor, events))
-            return len(wanted) - 1
-
+        self._wanted = []
         timeout = c.c_uint32(NO_TIMEOUT)
-        self._lib.slirp_pollfds_fill(self._slirp, c.byref(timeout), _ADD_POLL(add), None)
-        return wanted, None if timeout.value == NO_TIMEOUT else timeout.value
+        self._lib.slirp_pollfds_fill(self._slirp, c.byref(timeout), self._add, None)
+        return self._wanted, None if timeout.value == NO_TIMEOUT else timeout.value
 
     def happened(self, events: list[int]) -> None:
         """What happened to each of those that `watched` gave last."""
+        self._happened = events
+        self._lib.slirp_pollfds_poll(self._slirp, 0, self._get, None)
 
-        def get(index: int, opaque: int | None) -> int:
-            return events[index] if 0 <= index < len(events) else 0
+    def _wants(self, descriptor: int, events: int, opaque: int | None) -> int:
+        self._wanted.append((descriptor, events))
+        return len(self._wanted) - 1
 
-        self._lib.slirp_pollfds_poll(self._slirp, 0, _GET_EVENTS(get), None)
+    def _event(self, index: int, opaque: int | None) -> int:
+        return self._happened[index] if 0 <= index < len(self._happened) else 0
 
     def timer(self, number: int) -> None:
         """A timer is due."""

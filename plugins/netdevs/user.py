@@ -23,16 +23,24 @@ _HOST, _DNS, _DHCP = 2, 3, 15
 CONGESTED = 64
 """Frames that wait for the card from which on nothing more is read from the host's sockets."""
 
+FEW_BYTES = 512
+"""Who sends no more than that at once asks, or acknowledges: what he waits for may be there already."""
+SOONER_MS = 20
+"""What is due so much earlier than the main loop thinks is worth waking it."""
+
 _CHECKED = Offload(checksum_good=True)
 """Of what libslirp makes."""
 
 _EVENTS = (
-    (POLL_IN, select.EPOLLIN),
-    (POLL_OUT, select.EPOLLOUT),
-    (POLL_PRI, select.EPOLLPRI),
-    (POLL_ERR, select.EPOLLERR),
-    (POLL_HUP, select.EPOLLHUP),
+    (POLL_IN, select.POLLIN),
+    (POLL_OUT, select.POLLOUT),
+    (POLL_PRI, select.POLLPRI),
+    (POLL_ERR, select.POLLERR),
+    (POLL_HUP, select.POLLHUP),
 )
+_TO_HOST = [sum(theirs for ours, theirs in _EVENTS if events & ours) for events in range(32)]
+"""libslirp's events as poll's, which are also epoll's."""
+_FROM_HOST = [sum(ours for ours, theirs in _EVENTS if events & theirs) for events in range(32)]
 
 
 class Forward(NamedTuple):
@@ -118,10 +126,14 @@ class UserNetdev(NetworkBackend):
         takes = Takes.CHECKSUM | Takes.TCP4 | Takes.TCP6  # libslirp takes segments of any size
         self.port = NetworkPort(self._send, receive_batch=self._send_all, sendable=self._flush, takes=takes)
         self._queue = FrameQueue()
+        self._fresh: list[bytes] = []
+        """What came of the library in the call that it is in."""
         self._watched: dict[int, int] = {}
         self._order: list[int] = []
         self._alarms: dict[int, asyncio.Handle] = {}
         self._timeout: asyncio.Handle | None = None
+        self._due: int | None = None
+        """When the main loop looks though nothing happened, by `Slirp.now`."""
         self._asked = False
         settings = self._settings()
         self._slirp = Slirp(self, settings)
@@ -199,15 +211,26 @@ class UserNetdev(NetworkBackend):
         if self._slirp is not None:
             for frame in frames:
                 self._slirp.input(bytes(completed(frame, offload)))
-            self._queue.give_to(self.port)
-            self.attention()
+            self._give()
+            if self._loop is not None and sum(map(len, frames)) <= FEW_BYTES and len(self._queue) < CONGESTED:
+                self._look_at_once()
+            else:
+                self.attention()
         return len(frames)
 
     def packet(self, data: bytes) -> None:
         """See slirp.User: a frame for the guest. What finds no room is lost, as on any network."""
-        self._queue.put(data, _CHECKED)
-        if len(self._queue) % CONGESTED == 0:
-            self._queue.give_to(self.port)
+        self._fresh.append(data)
+        if len(self._fresh) == CONGESTED:
+            self._give()
+
+    def _give(self) -> None:
+        """Gives the card what came of the library, after what waits; what it has no room for waits."""
+        fresh, self._fresh = self._fresh, []
+        self._queue.give_to(self.port)
+        taken = self.port.send_batch(fresh, _CHECKED) if fresh and not self._queue else 0
+        for data in fresh[taken:]:
+            self._queue.put(data, _CHECKED)
 
     def _flush(self) -> None:
         """The card has room again."""
@@ -229,15 +252,41 @@ class UserNetdev(NetworkBackend):
             self._asked = False
             self._watch()
 
+    def _look_at_once(self) -> None:
+        """Sees to the sockets on the thread of the CPU that sent something, which is sooner than on the main loop's;
+        that has to look only if it is to watch others than it does.
+        """
+        assert self._slirp is not None
+        wanted, timeout = self._slirp.watched()
+        masks = self._masks(wanted)
+        poller = select.poll()
+        for descriptor, mask in masks.items():
+            poller.register(descriptor, mask)
+        if found := dict(poller.poll(0)):
+            self._slirp.happened([_FROM_HOST[found.get(descriptor, 0) & 31] for descriptor, _ in wanted])
+            self._give()
+            wanted, timeout = self._slirp.watched()
+            masks = self._masks(wanted)
+        self._order = [descriptor for descriptor, _ in wanted]
+        due = None if timeout is None else Slirp.now() + timeout
+        sooner = due is not None and (self._due is None or due < self._due - SOONER_MS)
+        if masks != self._watched or sooner or len(self._queue) >= CONGESTED:
+            self.attention()
+
+    @staticmethod
+    def _masks(wanted: list[tuple[int, int]]) -> dict[int, int]:
+        masks: dict[int, int] = {}
+        for descriptor, events in wanted:
+            masks[descriptor] = masks.get(descriptor, 0) | _TO_HOST[events]
+        return masks
+
     def _watch(self) -> None:
         """Watches what the library wants, unless the card has to catch up first."""
         if self._slirp is None or self._epoll is None or self._loop is None:
             return
         wanted, timeout = self._slirp.watched() if len(self._queue) < CONGESTED else ([], None)
         self._order = [descriptor for descriptor, _ in wanted]
-        masks: dict[int, int] = {}
-        for descriptor, events in wanted:
-            masks[descriptor] = masks.get(descriptor, 0) | sum(theirs for ours, theirs in _EVENTS if events & ours)
+        masks = self._masks(wanted)
         for descriptor in self._watched.keys() - masks.keys():
             with contextlib.suppress(OSError):  # closed, and so no longer watched
                 self._epoll.unregister(descriptor)
@@ -247,6 +296,7 @@ class UserNetdev(NetworkBackend):
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
+        self._due = None if timeout is None else Slirp.now() + timeout
         if timeout is not None:
             self._timeout = self._loop.call_later(timeout / 1000, self._ready)
 
@@ -269,15 +319,10 @@ class UserNetdev(NetworkBackend):
             if self._slirp is None or self._epoll is None:
                 return
             found = dict(self._epoll.poll(0))
-            events = [self._translated(found.get(descriptor, 0)) for descriptor in self._order]
-            self._slirp.happened(events)
-            self._queue.give_to(self.port)
+            self._slirp.happened([_FROM_HOST[found.get(descriptor, 0) & 31] for descriptor in self._order])
+            self._give()
             self._order = []
             self._watch()
-
-    @staticmethod
-    def _translated(mask: int) -> int:
-        return sum(ours for ours, theirs in _EVENTS if mask & theirs)
 
     # --- timers --------------------------------------------------------------------------------------------------
 
@@ -299,5 +344,5 @@ class UserNetdev(NetworkBackend):
             self._alarms.pop(number, None)
             if self._slirp is not None:
                 self._slirp.timer(number)
-                self._queue.give_to(self.port)
+                self._give()
                 self._watch()

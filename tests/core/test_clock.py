@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from southbridge.clock import QUEUE_SLACK, TIMERS_A_TURN, Clock, Timer
+from southbridge.clock import GRAIN, QUEUE_SLACK, TIMERS_A_TURN, Clock, Timer
 
 
 class HostTime:
@@ -29,6 +29,14 @@ def calls() -> list[Any]:
 
 
 # --- time --------------------------------------------------------------------------------------------------------
+
+
+def test_delays_are_exact_unless_time_passes_by_itself(clock: Clock) -> None:
+    assert clock.grain == 0
+    clock.start()
+    assert clock.grain == GRAIN
+    clock.stop()
+    assert clock.grain == 0
 
 
 def test_time_passes_only_while_the_clock_runs() -> None:
