@@ -50,7 +50,7 @@ def initrd() -> bytes:
     return initramfs(SCRIPT)
 
 
-TIMING = re.compile(r"clocksource|tsc|hrtimer|perf:|sched|APIC calibration")
+TIMING = re.compile(r"clocksource|tsc|hrtimer|perf:|sched|APIC calibration|hpet: Lost")
 """What a busy host may bring about."""
 
 
