@@ -53,7 +53,7 @@ def save(machine: Machine, path: str) -> None:
     if machine.state is not RunState.PAUSED:
         raise SouthbridgeError(f"{machine.name} isn't paused")
     with AtomicFile(path) as file:
-        _drain(machine)
+        drain(machine)
         _write(machine, to_json(machine.save_state()), file.write, lambda done, total: None)
         file.commit()
 
@@ -64,14 +64,14 @@ async def send(machine: Machine, write: Callable[[bytes], None], tell: Tell) -> 
     Raises SouthbridgeError, and what `write` raises.
     """
     with machine.held():
-        await asyncio.to_thread(_drain, machine)
+        await asyncio.to_thread(drain, machine)
         machine.settle()
         state = to_json(machine.save_state())
         # Not to be left halfway, with the machine's end: its images are closed then.
         await asyncio.shield(asyncio.to_thread(_write, machine, state, write, tell))
 
 
-def _drain(machine: Machine) -> None:
+def drain(machine: Machine) -> None:
     """Waits for what the images have under way, and what follows from it, without the lock.
 
     Raises SouthbridgeError, naming the image, if that takes too long.

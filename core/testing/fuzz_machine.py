@@ -11,19 +11,19 @@ import functools
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import discovery
 from ..banks import BankRegion
-from ..block import ThreadExecutor
 from ..description import load
 from ..device import Device
 from ..life import ResetReason
 from ..machine import Machine
 from ..memory.regions import Io
 from ..pci import BarKind, PciDevice
+from ..snapshot.saving import drain
 from ..units import KiB, MiB
 from .qtest import QtestClient, QtestError, assembled, running
 from .stage import providers
@@ -57,35 +57,6 @@ class Target(NamedTuple):
     prologue: tuple[str, ...]
     placing: tuple[str, ...]
     """What of it is for the device alone."""
-
-
-class SettlingExecutor(ThreadExecutor):
-    """Images' requests, which a program waits for."""
-
-    def __init__(self) -> None:
-        super().__init__("fuzz I/O")
-        self._open = 0
-        self._changed = threading.Condition()
-
-    def submit(self, function: Callable[[], None]) -> None:
-        """See ThreadExecutor."""
-        with self._changed:
-            self._open += 1
-        super().submit(lambda: self._do(function))
-
-    def settle(self, seconds: float = 10.0) -> None:
-        """Returns when nothing is left to do. Raises QtestError if that takes too long."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: not self._open, seconds):
-                raise QtestError("the host's I/O doesn't end")
-
-    def _do(self, function: Callable[[], None]) -> None:
-        try:
-            function()
-        finally:
-            with self._changed:
-                self._open -= 1
-                self._changed.notify_all()
 
 
 def settings_for(kind: str, folder: Path) -> list[str]:
@@ -224,12 +195,11 @@ def perform(kind: str, lines: Sequence[str], folder: Path) -> None:
     """
     machine, peer = assembled("pc", *settings_for(kind, folder))
     machine.ends_with_guest = False
-    executor = machine.executor = SettlingExecutor()
     with running(machine, peer) as client:
         try:
             for piece in pieces(lines):
                 _do(machine, client, piece)
-                executor.settle()
+                drain(machine)
         except QtestError:
             if client.silent:
                 raise NoAnswerError(f"no answer: {_interrupt_thread()}") from None
@@ -237,7 +207,6 @@ def perform(kind: str, lines: Sequence[str], folder: Path) -> None:
                 raise
         except BrokenPipeError:
             pass  # it has ended
-    executor.close()
 
 
 class NoAnswerError(QtestError):
