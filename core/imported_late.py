@@ -21,7 +21,7 @@ class _LateModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        load(self)
+        load_now(self)
         return getattr(self, name)
 
 
@@ -39,7 +39,7 @@ def load_tls_late() -> None:
             _put(spec)
 
 
-def load(module: ModuleType) -> None:
+def load_now(module: ModuleType) -> None:
     """Loads it now, if that is still to be done."""
     if isinstance(module, _LateModule):
         module.__class__ = ModuleType  # type: ignore[assignment]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..discovery import nearest
 from ..errors import DescriptionError
 from ..smbios import Identity, wrong_text
 from ..smbios.identity import TEXTS
 from .nodes import Node, Scalar, Table, is_null, what_is
+from .values import check_key
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -43,9 +43,7 @@ def _smbios(node: Node) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for name, value in node.entries.items():
         key = f"smbios.{name}"
-        if name not in SMBIOS_KEYS:
-            hint = nearest(name, SMBIOS_KEYS) or f" (there are: {', '.join(SMBIOS_KEYS)})"
-            raise DescriptionError(f"there is no such key{hint}", node.keys[name], key)
+        check_key(node, name, SMBIOS_KEYS, key)
         if not is_null(value):
             said[name] = _uuid(value, key) if name == "uuid" else _text(value, key)
     return said

@@ -86,20 +86,17 @@ def _unknown(name: str) -> str:
 
 
 def _read(path: Path, named_at: Location | None) -> Table:
-    is_shipped = path.parent == shipped_folder()
-    root = kept(path) if is_shipped else None
-    if root is None:
-        root = _parsed(path, named_at)
-        if is_shipped and not sys.dont_write_bytecode:
-            keep(path, root)
-    if not isinstance(root, Table):
-        raise DescriptionError(
-            f"expected a machine description, which is a mapping, not {what_is(root)}", root.location
-        )
-    return root
+    if path.parent != shipped_folder():
+        return _parsed(path, named_at)
+    tree = kept(path)
+    if not isinstance(tree, Table):
+        tree = _parsed(path, named_at)
+        if not sys.dont_write_bytecode:
+            keep(path, tree)
+    return tree
 
 
-def _parsed(path: Path, named_at: Location | None) -> Node:
+def _parsed(path: Path, named_at: Location | None) -> Table:
     from . import yaml_tree  # whose parser takes long to import
 
     try:
@@ -110,9 +107,10 @@ def _parsed(path: Path, named_at: Location | None) -> Node:
         raise DescriptionError(f"can't read {path}: {reason}", named_at, "extends" if named_at else "") from None
     name = str(path)
     root = yaml_tree.parse(yaml_tree.decode(data, name), lambda line, column: Location(name, line, column))
-    if root is None:
-        message = "expected a machine description, which is a mapping, not nothing"
-        raise DescriptionError(message, Location(name, 1, 1))
+    if not isinstance(root, Table):
+        found = "nothing" if root is None else what_is(root)
+        place = Location(name, 1, 1) if root is None else root.location
+        raise DescriptionError(f"expected a machine description, which is a mapping, not {found}", place)
     return root
 
 

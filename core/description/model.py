@@ -16,13 +16,13 @@ from ..errors import DescriptionError, Location, PluginError, SouthbridgeError
 from ..numa import Numa
 from ..properties import Configurable
 from ..smbios import Identity
-from ..units import GiB, KiB, MiB, format_size, parse_size
+from ..units import GiB, KiB, MiB, format_size
 from .booting import BOOT_KEYS, boot_settings
 from .identity import IDENTITY_KEYS, identity
 from .loader import SECTIONS, load_tree
 from .nodes import Node, Scalar, Sequence, Table, is_null, what_is
 from .numa import numa
-from .values import validated_values
+from .values import size_in_bytes, validated_values
 
 AUTO = "auto"
 DEFAULT_MEMORY = 256 * MiB
@@ -150,12 +150,7 @@ def _name(node: Node | None, default: str) -> str:
 def _memory(node: Node | None) -> int:
     if node is None or is_null(node):
         return DEFAULT_MEMORY
-    if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, str | int):
-        raise DescriptionError(f"expected a size such as 256M, not {what_is(node)}", node.location, "memory")
-    try:
-        size = parse_size(node.value)
-    except ValueError as error:
-        raise DescriptionError(str(error), node.location, "memory") from None
+    size = size_in_bytes(node, "memory")
     if size % MEMORY_UNIT or not MEMORY_UNIT <= size <= LARGEST_MEMORY:
         message = f"expected a multiple of 4 KiB, at most {format_size(LARGEST_MEMORY)}, not {what_is(node)}"
         raise DescriptionError(message, node.location, "memory")

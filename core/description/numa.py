@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..discovery import nearest
 from ..errors import DescriptionError
 from ..numa import FARTHEST, LOCAL, MOST_NODES, NEAREST, Numa, NumaNode
-from ..units import format_size, parse_size
+from ..units import format_size
 from .nodes import Node, Scalar, Sequence, Table, is_null, what_is
+from .values import check_key, size_in_bytes
 
 KEY = "numa"
 
@@ -45,9 +45,7 @@ def _table(node: Node, key: str, keys: tuple[str, ...]) -> Table:
     if not isinstance(node, Table):
         raise DescriptionError(f"expected a mapping, not {what_is(node)}", node.location, key)
     for name in node.entries:
-        if name not in keys:
-            hint = nearest(name, keys) or f" (there are: {', '.join(keys)})"
-            raise DescriptionError(f"there is no such key{hint}", node.keys[name], f"{key}.{name}")
+        check_key(node, name, keys, f"{key}.{name}")
     return node
 
 
@@ -64,18 +62,9 @@ def _node(node: Node, number: int, owners: dict[int, int], max_cpus: int) -> Num
             raise DescriptionError(
                 f"CPU {cpu} is node {owners[cpu]}'s already", cpus.items[index].location, f"{key}.cpus[{index}]"
             )
-    return NumaNode(_memory(table.entries.get("memory"), f"{key}.memory"), tuple(numbers))
-
-
-def _memory(node: Node | None, key: str) -> int:
-    if node is None or is_null(node):
-        return 0
-    if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, str | int):
-        raise DescriptionError(f"expected a size such as 128M, not {what_is(node)}", node.location, key)
-    try:
-        return parse_size(node.value)
-    except ValueError as error:
-        raise DescriptionError(str(error), node.location, key) from None
+    memory = table.entries.get("memory")
+    size = 0 if memory is None or is_null(memory) else size_in_bytes(memory, f"{key}.memory")
+    return NumaNode(size, tuple(numbers))
 
 
 def _cpu(node: Node, key: str, max_cpus: int) -> int:

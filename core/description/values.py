@@ -10,6 +10,7 @@ from typing import Any, get_args
 from ..discovery import nearest
 from ..errors import DescriptionError, Location
 from ..properties import Configurable, InvalidProperties, declared_type, valid_properties
+from ..units import parse_size
 from .nodes import Node, Scalar, Sequence, Table, folder, is_null, what_is
 
 _DECIMAL = re.compile(r"[-+]?[0-9]+\.[0-9]+")
@@ -25,6 +26,23 @@ _PHRASES = (
     ("String should match ", "expected a string that matches "),
 )
 """How pydantic's messages begin, and how ours do."""
+
+
+def check_key(table: Table, name: str, keys: tuple[str, ...], key: str) -> None:
+    """Raises DescriptionError unless `name`, whose dotted key is `key`, is one of the `keys` that `table` may have."""
+    if name not in keys:
+        hint = nearest(name, keys) or f" (there are: {', '.join(keys)})"
+        raise DescriptionError(f"there is no such key{hint}", table.keys[name], key)
+
+
+def size_in_bytes(node: Node, key: str) -> int:
+    """A size of memory. Raises DescriptionError."""
+    if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, str | int):
+        raise DescriptionError(f"expected a size such as 256M, not {what_is(node)}", node.location, key)
+    try:
+        return parse_size(node.value)
+    except ValueError as error:
+        raise DescriptionError(str(error), node.location, key) from None
 
 
 def validated_values(

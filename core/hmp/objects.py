@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..objects import POLLING
 from .line import Line
 from .values import settings
 from .word import Word
@@ -100,7 +101,7 @@ async def _iothreads(monitor: HumanMonitor, line: Line) -> str:
     lines: list[str] = []
     for thread in await monitor.qmp("query-iothreads"):
         lines += [f"{thread['id']}:", f"  thread_id={thread['thread-id']}"]
-        lines += [f"  {name}={thread[name]}" for name in ("poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch")]
+        lines += [f"  {name}={thread[name]}" for name in POLLING]
     return "\n".join(lines)
 
 

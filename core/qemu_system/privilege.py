@@ -14,8 +14,7 @@ import pwd
 
 from ..discovery import load, names
 from ..errors import SouthbridgeError
-from ..imported_late import LATE
-from ..imported_late import load as load_late
+from ..imported_late import LATE, load_now
 from .sandbox import enter_sandbox
 
 NEEDED_LATER = (
@@ -94,7 +93,7 @@ def import_what_is_needed_later() -> None:
             if not any(part in found.name for part in NOT_NEEDED):
                 importlib.import_module(found.name)
     for name in (*ALSO_NEEDED, *LATE):
-        load_late(importlib.import_module(name))
+        load_now(importlib.import_module(name))
     for name in names("blockdevs"):
         load("blockdevs", name)
     from ..qom.paths import boards_ids

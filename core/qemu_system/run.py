@@ -13,7 +13,6 @@ from ..running import run_to_end
 from .draft import Draft, Process
 from .logs import start_logging
 from .program import program
-from .resident import fill_no_more
 from .translate import describe
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ def run(draft: Draft) -> int:
             machine.close()
             raise
         if draft.domain is not None:
+            from .resident import fill_no_more  # which a domain's program has imported
+
             fill_no_more()
         return run_to_end(machine)
     finally:

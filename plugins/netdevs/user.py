@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import select
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, NamedTuple
 
@@ -256,37 +256,42 @@ class UserNetdev(NetworkBackend):
         """Sees to the sockets on the thread of the CPU that sent something, which is sooner than on the main loop's;
         that has to look only if it is to watch others than it does.
         """
-        assert self._slirp is not None
-        wanted, timeout = self._slirp.watched()
-        masks = self._masks(wanted)
+        masks, due = self._wanted()
         poller = select.poll()
         for descriptor, mask in masks.items():
             poller.register(descriptor, mask)
-        if found := dict(poller.poll(0)):
-            self._slirp.happened([_FROM_HOST[found.get(descriptor, 0) & 31] for descriptor, _ in wanted])
-            self._give()
-            wanted, timeout = self._slirp.watched()
-            masks = self._masks(wanted)
-        self._order = [descriptor for descriptor, _ in wanted]
-        due = None if timeout is None else Slirp.now() + timeout
+        if found := poller.poll(0):
+            self._happened(found)
+            masks, due = self._wanted()
         sooner = due is not None and (self._due is None or due < self._due - SOONER_MS)
         if masks != self._watched or sooner or len(self._queue) >= CONGESTED:
             self.attention()
 
-    @staticmethod
-    def _masks(wanted: list[tuple[int, int]]) -> dict[int, int]:
+    def _wanted(self) -> tuple[dict[int, int], int | None]:
+        """What the library wants to be watched: the host's events by descriptor; and when it is due anyway."""
+        assert self._slirp is not None
+        wanted, timeout = self._slirp.watched()
+        self._order = [descriptor for descriptor, _ in wanted]
         masks: dict[int, int] = {}
         for descriptor, events in wanted:
             masks[descriptor] = masks.get(descriptor, 0) | _TO_HOST[events]
-        return masks
+        return masks, None if timeout is None else Slirp.now() + timeout
+
+    def _happened(self, found: Iterable[tuple[int, int]]) -> None:
+        """These descriptors have events; of the others that `_wanted` gave last, nothing happened to any."""
+        assert self._slirp is not None
+        events = dict(found)
+        self._slirp.happened([_FROM_HOST[events.get(descriptor, 0) & 31] for descriptor in self._order])
+        self._give()
 
     def _watch(self) -> None:
         """Watches what the library wants, unless the card has to catch up first."""
         if self._slirp is None or self._epoll is None or self._loop is None:
             return
-        wanted, timeout = self._slirp.watched() if len(self._queue) < CONGESTED else ([], None)
-        self._order = [descriptor for descriptor, _ in wanted]
-        masks = self._masks(wanted)
+        masks: dict[int, int] = {}
+        self._order, self._due = [], None
+        if len(self._queue) < CONGESTED:
+            masks, self._due = self._wanted()
         for descriptor in self._watched.keys() - masks.keys():
             with contextlib.suppress(OSError):  # closed, and so no longer watched
                 self._epoll.unregister(descriptor)
@@ -296,9 +301,8 @@ class UserNetdev(NetworkBackend):
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
-        self._due = None if timeout is None else Slirp.now() + timeout
-        if timeout is not None:
-            self._timeout = self._loop.call_later(timeout / 1000, self._ready)
+        if self._due is not None:
+            self._timeout = self._loop.call_later(max(self._due - Slirp.now(), 0) / 1000, self._ready)
 
     def _epoll_set(self, descriptor: int, mask: int) -> None:
         """Watches it; a number that is known may be another socket by now, which the kernel has forgotten."""
@@ -318,9 +322,7 @@ class UserNetdev(NetworkBackend):
         with self._lock:
             if self._slirp is None or self._epoll is None:
                 return
-            found = dict(self._epoll.poll(0))
-            self._slirp.happened([_FROM_HOST[found.get(descriptor, 0) & 31] for descriptor in self._order])
-            self._give()
+            self._happened(self._epoll.poll(0))
             self._order = []
             self._watch()
 

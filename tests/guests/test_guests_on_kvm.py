@@ -96,12 +96,17 @@ def test_part_of_the_cpu_guest_under_exchanges(images: Path, tmp_path: Path, par
 @pytest.mark.parametrize("mode", MODES)
 def test_disk_guest_under_exchanges(images: Path, tmp_path: Path, mode: str) -> None:
     image, crc = disk_guest(images, sectors=16384, passes=3)
-    machine, serial = machine_for(tmp_path, image)
-    plan = Plan(3, MANY, to=[kvm(mode), UNICORN], firmware=False, accesses=20, clock_ns=2_000_000, delay_ns=200_000)
-    ran = run_machine(machine, serial, plan)
-    assert len(ran.swaps) >= 5  # a hundred or more, unless the host has no time for them
-    assert expect.disk_crc(ran.output) == crc
-    assert expect.parse_cpu_report(ran.output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
+    swaps = 0
+    for _ in range(10):  # one run has enough exchanges, unless the host has little time for them
+        machine, serial = machine_for(tmp_path, image)
+        plan = Plan(3, MANY, to=[kvm(mode), UNICORN], firmware=False, accesses=20, clock_ns=2_000_000, delay_ns=200_000)
+        ran = run_machine(machine, serial, plan)
+        assert expect.disk_crc(ran.output) == crc
+        assert expect.parse_cpu_report(ran.output) == dict.fromkeys(expect.DISK_CHECKS, "ok")
+        swaps += len(ran.swaps)
+        if swaps >= 50:
+            break
+    assert swaps >= 50
 
 
 @pytest.mark.parametrize("mode", MODES)

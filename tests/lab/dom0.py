@@ -92,18 +92,17 @@ def run_scripts(
     It has happened that Xen on QEMU's software CPU stood still, with either device model. What hadn't ended then is
     run in another dom0, once.
     """
-    results, stood_still = _run_scripts(scripts, files, disks, patience_s)
-    left = {name: command for name, command in scripts.items() if results[name].status is None}
-    if stood_still and left:
+    found = _run_scripts(scripts, files, disks, patience_s)
+    left = {name: scripts[name] for name, result in found.items() if result.stood_still and result.status is None}
+    if left:
         print(f"dom0 stood still; once more: {', '.join(left)}")
-        again, _ = _run_scripts(left, files, disks, patience_s)
-        results.update(again)
-    return results
+        found |= _run_scripts(left, files, disks, patience_s)
+    return found
 
 
 def _run_scripts(
     scripts: Mapping[str, str], files: Mapping[str, Path | bytes] | None, disks: Sequence[Path], patience_s: float
-) -> tuple[dict[str, Result], bool]:
+) -> dict[str, Result]:
     lines = [
         f"({command}) > /share/{name}.output 2>&1; echo $? > /share/{name}.status; rm -f /tmp/*.log"
         for name, command in scripts.items()
@@ -113,8 +112,8 @@ def _run_scripts(
     for name in scripts:
         status = whole.files.get(f"{name}.status", b"").decode().strip()
         output = whole.files.get(f"{name}.output", b"").decode("utf-8", "replace")
-        results[name] = Result(int(status) if status else None, output, whole.console, whole.files)
-    return results, whole.stood_still
+        results[name] = Result(int(status) if status else None, output, whole.console, whole.files, whole.stood_still)
+    return results
 
 
 def _machine(image: Path, share: Path, disks: Sequence[Path]) -> list[str]:
